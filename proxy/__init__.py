@@ -1,0 +1,1 @@
+"""A sidecar proxy for tool servers. Start at `sidecar`; `README.md` beside this file is the map."""

@@ -1,0 +1,1 @@
+"""What an operator may set: `proxy.yaml`, the environment, flags."""

@@ -1,0 +1,1 @@
+"""aiohttp behind the strict parser: health, catalogue, metrics, and the active probes."""

@@ -1,0 +1,1 @@
+"""Decisions without I/O: which tool, which endpoint, may it go now."""

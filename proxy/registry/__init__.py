@@ -1,0 +1,1 @@
+"""Which servers and tools there are, from file to live table."""
