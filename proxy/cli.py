@@ -1,0 +1,195 @@
+"""The command `toolproxy`: what it can be told, and how it ends.
+
+Exit status 0 done, 1 failed while running, 2 unusable arguments or configuration. Knows nothing of
+how anything is done.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from importlib.metadata import version
+from typing import Final
+
+import orjson
+
+from proxy.config.settings import Settings, SettingsError, load_settings
+
+_UNUSABLE: Final = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] | None = options.command
+    if options.test:
+        command = _check
+    if command is None:
+        _parser().print_help(sys.stderr)
+        return _UNUSABLE
+    try:
+        return command(options)
+    except SettingsError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="toolproxy", description="A sidecar proxy for tool servers: POST /tools/<ns>.<tool>."
+    )
+    parser.add_argument("--version", action="version", version=f"toolproxy {version('toolproxy')}")
+    parser.add_argument("-t", dest="test", action="store_true", help="the same as 'check'")
+    _add_settings(parser)
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="run | check | demo")
+    for name, command, text in (
+        ("run", _run, "serve, until a signal: TERM drains, HUP reloads, INT stops"),
+        ("check", _check, "say what is wrong with settings and registry, and serve nothing"),
+        ("demo", _demo, "two small tool servers, a registry and a sidecar, to try"),
+    ):
+        sub = commands.add_parser(name, help=text, description=text)
+        _add_settings(sub, suppressed=True)
+        sub.set_defaults(command=command)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser, *, suppressed: bool = False) -> None:
+    # A sub-command must not overwrite what stood before it with its own defaults.
+    default = argparse.SUPPRESS if suppressed else None
+    parser.add_argument("-c", "--config", metavar="FILE", default=default, help="proxy.yaml")
+    parser.add_argument("--listen", metavar="HOST:PORT", default=default)
+    parser.add_argument("--registry", metavar="PATH", default=default, help="registry.yaml")
+    parser.add_argument(
+        "--log-level", default=default, choices=("debug", "info", "warning", "error")
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=argparse.SUPPRESS if suppressed else [],
+        help="any key of proxy.yaml, as in --set limits.idle=30s; may be repeated",
+    )
+
+
+def _flags(options: argparse.Namespace) -> dict[str, str]:
+    """Dotted keys of the settings that were given as flags."""
+    flags: dict[str, str] = {}
+    for pair in options.set:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            _parser().error(f"--set {pair}: expected KEY=VALUE")
+        flags[key] = value
+    named = {
+        "listen": options.listen,
+        "registry.path": options.registry,
+        "log_level": options.log_level,
+    }
+    return flags | {key: value for key, value in named.items() if value is not None}
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return load_settings(options.config, os.environ, _flags(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    _log_to_stderr(settings)
+    return _serve(settings, lambda: _settings(options), os.environ)
+
+
+def _serve(settings: Settings, reread: Callable[[], Settings], environ: Mapping[str, str]) -> int:
+    # Imported here: 'check' and '--help' need no event loop and no HTTP.
+    from proxy.registry.load import RegistryRejectedError  # noqa: PLC0415
+    from proxy.sidecar import CannotListenError, Sidecar  # noqa: PLC0415
+
+    async def serve() -> int:
+        sidecar = Sidecar(settings, reread, environ)
+        try:
+            address = await sidecar.start()
+        except (RegistryRejectedError, CannotListenError) as error:
+            await sidecar.close()
+            return _complain(str(error))
+        sidecar.install_signals()
+        logging.getLogger("toolproxy").info("listening on %s", address)
+        await sidecar.stopped()
+        return 0
+
+    return on_uvloop(serve())
+
+
+def on_uvloop(work: Coroutine[object, object, int]) -> int:
+    """Run to the end on the loop that this product is measured on."""
+    import uvloop  # noqa: PLC0415 - see `_serve`
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Everything that `run` would refuse, and every warning; nothing is started."""
+    from proxy.registry.load import LoadRules, RegistryRejectedError, load_file  # noqa: PLC0415
+
+    settings = _settings(options)
+    try:
+        loaded = load_file(settings.registry.path, LoadRules.of(settings), os.environ)
+    except RegistryRejectedError as error:
+        return _complain(str(error))
+    for finding in loaded.findings:
+        print(f"{finding.severity}: {finding}", file=sys.stderr)
+    tools = sum(len(server.tools) for server in loaded.servers)
+    print(
+        f"{settings.registry.path}: {len(loaded.servers)} servers, {tools} tools,"
+        f" {len(loaded.quarantined)} quarantined"
+    )
+    return _UNUSABLE if loaded.quarantined else 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from proxy.demo import demo_settings, run_demo  # noqa: PLC0415 - as in `_serve`
+
+    with demo_settings(os.environ, _flags(options)) as settings:
+        _log_to_stderr(settings)
+        return on_uvloop(run_demo(settings, os.environ))
+
+
+def _complain(text: str) -> int:
+    for line in text.splitlines():
+        print(f"toolproxy: {line}", file=sys.stderr)
+    return _UNUSABLE
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if settings.log_format == "json" else _TextLines())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+
+
+class _TextLines(logging.Formatter):
+    """One line per message: when, who, how bad (unless it is not), what."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03d toolproxy: %(message)s", "%Y-%m-%dT%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        if record.levelno != logging.INFO:
+            record.message = f"{record.levelname.lower()}: {record.message}"
+        return super().formatMessage(record)
+
+
+class _JsonLines(logging.Formatter):
+    """The same for programs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()

@@ -1,0 +1,109 @@
+"""The control plane's routes, and what holds for all of them.
+
+Errors are problem+json here too; every answer carries the ids of its request. One module per
+surface says what is answered.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from proxy import errors
+from proxy.control_plane import catalog, health, scrape
+from proxy.policy.browser import CorsRules, cors_fields
+from proxy.registry.live import LiveRegistry
+from proxy.telemetry.metrics import Metrics
+from proxy.wire.problem import problem
+
+_LOG = logging.getLogger("toolproxy")
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Surfaces(NamedTuple):
+    """What the control plane shows."""
+
+    registry: LiveRegistry
+    metrics: Metrics
+    instance: str
+    draining: Callable[[], bool]
+    cors: Callable[[], CorsRules | None]
+
+
+def application(surfaces: Surfaces) -> web.Application:
+    """The aiohttp application behind the bridge."""
+    app = web.Application(middlewares=[_problems(surfaces.instance)])
+    app.on_response_prepare.append(_finish(surfaces))
+    health.add_routes(app, surfaces.registry, surfaces.draining)
+    catalog.add_routes(app, surfaces.registry)
+    scrape.add_routes(app, surfaces.metrics)
+    return app
+
+
+def paths(app: web.Application) -> frozenset[str]:
+    """Every path that is served: the bounded labels of the metrics."""
+    return frozenset(resource.canonical for resource in app.router.resources())
+
+
+def _problems(instance: str) -> Middleware:
+    @web.middleware
+    async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except errors.ProxyError as error:
+            return _answer(error, instance)
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return _answer(
+                errors.MethodNotAllowedError(
+                    f"{request.path} takes {allowed}", headers=(("Allow", allowed),)
+                ),
+                instance,
+            )
+        except web.HTTPException as error:
+            if error.status < 400:  # noqa: PLR2004 - a redirection is no error
+                raise
+            return _answer(_KNOWN.get(error.status, _not_found)(request), instance)
+        except Exception:
+            _LOG.exception("A bug of ours in %s %s", request.method, request.path)
+            return _answer(errors.InternalError("The sidecar failed; its log says why"), instance)
+
+    return middleware
+
+
+def _not_found(request: web.Request) -> errors.ProxyError:
+    return errors.ToolNotFoundError(f"Nothing is served at {request.path}; tools are at /tools")
+
+
+def _too_large(request: web.Request) -> errors.ProxyError:
+    return errors.BodyTooLargeError(f"The body may have {request.client_max_size} bytes here")
+
+
+_KNOWN: Final = {404: _not_found, 413: _too_large}
+
+
+def _answer(error: errors.ProxyError, instance: str) -> web.Response:
+    parts = problem(error, instance, None)
+    response = web.Response(status=parts.status, reason=parts.reason, body=parts.body)
+    response.headers.extend(dict(parts.headers))
+    return response
+
+
+def _finish(
+    surfaces: Surfaces,
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Headers of every answer."""
+
+    async def finish(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Server"] = "toolproxy"
+        response.headers["X-Request-Id"] = request.headers.get("X-Request-Id", "")
+        rules = surfaces.cors()
+        if rules is not None and "Origin" in request.headers:
+            noted = {b"origin": request.headers["Origin"].encode()}
+            for line in cors_fields(noted, rules).decode().splitlines():
+                name, _, value = line.partition(": ")
+                response.headers[name] = value
+
+    return finish

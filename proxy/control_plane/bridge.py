@@ -1,0 +1,306 @@
+"""The way from the strict parser to aiohttp: a connection of the control plane inside our own.
+
+aiohttp sees neither a caller's bytes nor its socket. It is fed each request written anew from the
+parsed head, over a transport in memory; what it writes goes to the caller as it is, watched so that
+the end of each answer is known. Knows nothing of what is asked or answered.
+"""
+
+import asyncio
+from collections.abc import Callable
+from random import getrandbits
+from time import monotonic
+from typing import Any, Final, Protocol, cast
+
+from aiohttp import web
+
+from proxy import errors
+from proxy.telemetry.record import ExchangeRecord
+from proxy.wire.framing import Body, body_reader, chunk, last_chunk
+from proxy.wire.head import CHUNKED, UNTIL_CLOSE, RequestHead
+from proxy.wire.parser import HeadLimits, ResponseReader
+from proxy.wire.problem import Problem, problem
+from proxy.wire.trace import trace_of
+
+_FOREVER: Final = float("inf")
+_BODY_TIME_S: Final = 30.0
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Connection(Protocol):
+    """All that the bridge needs of the caller's connection."""
+
+    @property
+    def body_complete(self) -> bool: ...
+
+    @property
+    def unsent_bytes(self) -> int: ...
+
+    def extra_info(self, name: str, default: object = None) -> object: ...
+
+    def stays_open(self) -> bool: ...
+
+    def last(self) -> None: ...
+
+    def send(self, data: bytes) -> None: ...
+
+    def send_problem(self, parts: Problem) -> None: ...
+
+    def take_body(self) -> bytes: ...
+
+    def pause_body(self) -> None: ...
+
+    def resume_body(self) -> None: ...
+
+    def break_off(self, *, reset: bool) -> None: ...
+
+    def interruption(self) -> errors.ProxyError | None: ...
+
+
+class Bridge:
+    """The control plane as the door sees it (see `data_plane.door.ControlPlane`)."""
+
+    def __init__(
+        self,
+        server: web.Server,
+        routes: frozenset[str],
+        publish: Callable[[ExchangeRecord], None],
+        instance: str,
+    ) -> None:
+        self.server = server
+        self.routes = routes
+        self.publish = publish
+        self.instance = instance
+
+    def open(self, connection: Connection) -> "Session":
+        return Session(self, connection)
+
+
+class Session:
+    """One caller's connection as aiohttp sees it."""
+
+    def __init__(self, bridge: Bridge, connection: Connection) -> None:
+        self.bridge = bridge
+        self.connection = connection
+        self.transport = _InMemoryTransport(self)
+        self.protocol = bridge.server()
+        self.current: BridgedExchange | None = None
+        self.protocol.connection_made(self.transport)
+
+    def handler(self, head: RequestHead) -> "BridgedExchange":
+        self.current = BridgedExchange(self, head)
+        return self.current
+
+    def close(self) -> None:
+        """The caller's connection is gone."""
+        if not self.transport.lost:
+            self.transport.lost = True
+            self.protocol.connection_lost(None)
+
+    def wrote(self, data: bytes) -> None:
+        if self.current is not None:
+            self.current.wrote(data)
+
+    def closed(self) -> None:
+        """Its connection is closed by aiohttp; so the answer, if one is under way, is over."""
+        self.connection.last()
+        if self.current is not None:
+            self.current.ended()
+        self.close()
+
+
+class BridgedExchange:
+    """One control request and its answer (see `downstream.Handler`)."""
+
+    def __init__(self, session: Session, head: RequestHead) -> None:
+        self._session = session
+        self._connection = session.connection
+        self._head = head
+        self._chunked = head.body_bytes == CHUNKED
+        self._trace = trace_of(head.noted, getrandbits)
+        self._reader = ResponseReader(HeadLimits(head_bytes=1 << 20, fields=1 << 10))
+        self._reader.bodiless = head.method == b"HEAD"
+        self._answer: Body | None = None
+        self._until_close = False
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._record = ExchangeRecord(monotonic(), head.method)
+        now = asyncio.get_running_loop().time()
+        self.due_at = _FOREVER if self._connection.body_complete else now + _BODY_TIME_S
+
+    async def run(self) -> None:
+        path = self._head.target.partition(b"?")[0].decode("ascii", "replace")
+        self._record.route = path if path in self._session.bridge.routes else "unmatched"
+        try:
+            await self._bridge()
+        except asyncio.CancelledError:
+            interruption = self._connection.interruption()
+            if interruption is None:
+                raise
+            self._refuse(interruption)
+        finally:
+            self._session.current = None
+            self._publish()
+
+    async def _bridge(self) -> None:
+        connection, head = self._connection, self._head
+        expects = head.noted.get(b"expect", b"").lower() == b"100-continue"
+        if expects and head.minor_version and not connection.body_complete:
+            connection.send(_CONTINUE)
+        body = connection.take_body()
+        self._feed(self._rewritten_head() + self._as_sent(body))
+        await self._over
+        if not connection.body_complete:
+            connection.last()
+
+    def _rewritten_head(self) -> bytes:
+        """The head as aiohttp gets it: what was parsed, and no byte of what was sent beside it."""
+        head = self._head
+        framing = b""
+        if self._chunked:
+            framing = b"Transfer-Encoding: chunked\r\n"
+        elif head.body_bytes or b"content-length" in head.noted:
+            framing = b"Content-Length: %d\r\n" % head.body_bytes
+        lines = head.lines + [line for _, line in head.withheld]
+        return (
+            b"%b %b HTTP/1.%d\r\nHost: %b\r\n%b%b%bX-Request-Id: %b\r\nConnection: %b\r\n\r\n"
+            % (
+                head.method,
+                head.target,
+                head.minor_version,
+                head.authority or b"localhost",  # HTTP/1.0 may name none
+                b"\r\n".join(lines),
+                b"\r\n" if lines else b"",
+                framing,
+                self._trace.request_id,
+                b"keep-alive" if self._connection.stays_open() else b"close",
+            )
+        )
+
+    def _as_sent(self, payload: bytes) -> bytes:
+        if not self._chunked:
+            return payload
+        end = last_chunk([]) if self._connection.body_complete else b""
+        return chunk(payload) + end
+
+    def _feed(self, data: bytes) -> None:
+        if not self._session.transport.lost:
+            self._session.protocol.data_received(data)
+
+    def _refuse(self, error: errors.ProxyError) -> None:
+        self._record.code = error.code
+        if self._answer is not None:
+            self._connection.break_off(reset=self._until_close)
+            return
+        self._record.status = error.status
+        self._connection.last()
+        self._connection.send_problem(problem(error, self._session.bridge.instance, self._trace))
+
+    def _publish(self) -> None:
+        record = self._record
+        record.finished_at = monotonic()
+        record.trace_id = self._trace.trace_id
+        record.request_id = self._trace.request_id
+        self._session.bridge.publish(record)
+
+    # --- the answer, from aiohttp ---
+
+    def wrote(self, data: bytes) -> None:
+        """Pass it on as it is; see whether it is the last of the answer."""
+        self._connection.send(data)
+        self._record.response_bytes += len(data)
+        if self._answer is None:
+            head = self._reader.read(data)
+            if head is None:
+                return
+            self._record.status = head.status
+            self._until_close = head.body_bytes == UNTIL_CLOSE
+            self._answer = body_reader(head.body_bytes, errors.InternalError)
+            if not head.keep_alive or self._until_close:
+                self._connection.last()
+            data = self._reader.rest
+        if not self._answer.done and data:
+            self._answer.take(data)
+        if self._answer.done:
+            self._finish()
+
+    def ended(self) -> None:
+        """The end, says aiohttp; an answer that is not whole is broken off."""
+        if self._answer is None or not (self._answer.done or self._until_close):
+            self._connection.break_off(reset=False)
+        self._finish()
+
+    def _finish(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    # --- for the connection (see `downstream.Handler`) ---
+
+    def overdue(self, now: float) -> errors.ProxyError | None:
+        del now
+        if self._connection.body_complete:
+            self.due_at = _FOREVER
+            return None
+        return errors.RequestTimeoutError("The request's body did not come in time")
+
+    def request_piece(self, payload: bytes) -> None:
+        self._feed(self._as_sent(payload))
+
+    def pause_answer(self) -> None:
+        if not self._session.transport.lost:
+            self._session.protocol.pause_writing()
+
+    def resume_answer(self) -> None:
+        if not self._session.transport.lost:
+            self._session.protocol.resume_writing()
+
+
+class _InMemoryTransport(asyncio.Transport):
+    """What aiohttp takes for its connection."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.lost = False
+
+    def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
+        if not self.lost:
+            self._session.wrote(bytes(data))
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.write(b"".join(list_of_data))
+
+    def close(self) -> None:
+        if not self.lost:
+            self._session.closed()
+
+    def abort(self) -> None:
+        self.close()
+
+    def is_closing(self) -> bool:
+        return self.lost
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._session.connection.extra_info(name, default)
+
+    def get_write_buffer_size(self) -> int:
+        return self._session.connection.unsent_bytes
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """The caller's connection has its own."""
+
+    def pause_reading(self) -> None:
+        self._session.connection.pause_body()
+
+    def resume_reading(self) -> None:
+        self._session.connection.resume_body()
+
+    def is_reading(self) -> bool:
+        return True
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        raise NotImplementedError
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return cast("asyncio.BaseProtocol", self._session.protocol)

@@ -1,0 +1,57 @@
+"""Browsers: may this page call here, and what must an answer say for the page to read it?
+
+Knows the Fetch standard's CORS fields and DNS rebinding. Knows nothing of connections or tools.
+"""
+
+from typing import NamedTuple
+
+
+class CorsRules(NamedTuple):
+    """`cors.*` of the settings, as bytes. `origins` may hold `*`."""
+
+    origins: frozenset[bytes]
+    headers: tuple[bytes, ...]  # none: whatever is asked for
+    credentials: bool
+    max_age_s: int
+
+
+def origin_allowed(origin: bytes, authority: bytes, rules: CorsRules) -> bool:
+    """Is the page from here, or from where the settings allow?"""
+    own = origin.lower() in {b"http://" + authority.lower(), b"https://" + authority.lower()}
+    return own or origin in rules.origins or b"*" in rules.origins
+
+
+def host_allowed(authority: bytes, allowed: frozenset[bytes]) -> bool:
+    """Is the Host one of ours? A name that was rebound to our address is not (with or without port)."""
+    authority = authority.lower()
+    name = (
+        authority.rpartition(b":")[0]
+        if authority[-1:].isdigit() and b":" in authority
+        else authority
+    )
+    return authority in allowed or name in allowed
+
+
+def cors_fields(noted: dict[bytes, bytes], rules: CorsRules) -> bytes:
+    """The field lines by which a page elsewhere may read an answer; nothing for anyone else."""
+    origin = noted.get(b"origin")
+    if origin is None or not (origin in rules.origins or b"*" in rules.origins):
+        return b""
+    # `*` never goes with credentials: the settings refuse it.
+    said = b"*" if b"*" in rules.origins else origin
+    credentials = b"Access-Control-Allow-Credentials: true\r\n" if rules.credentials else b""
+    exposed = b"Access-Control-Expose-Headers: *\r\n" if not rules.credentials else b""
+    return b"Access-Control-Allow-Origin: %b\r\nVary: Origin\r\n%b%b" % (said, credentials, exposed)
+
+
+def preflight_fields(noted: dict[bytes, bytes], rules: CorsRules) -> bytes:
+    """The answer to a preflight: what the page may send."""
+    asked = noted.get(b"access-control-request-headers", b"")
+    headers = b", ".join(rules.headers) if rules.headers else asked
+    allow_headers = b"Access-Control-Allow-Headers: %b\r\n" % headers if headers else b""
+    return b"%bAccess-Control-Allow-Methods: %b\r\n%bAccess-Control-Max-Age: %d\r\n" % (
+        cors_fields(noted, rules),
+        noted[b"access-control-request-method"],
+        allow_headers,
+        rules.max_age_s,
+    )

@@ -1,0 +1,128 @@
+"""The registry that runs: the current snapshot, and how the next one takes its place.
+
+One reload at a time, one assignment to swap; a bad text changes nothing. Knows nothing of when to
+look again (`watch`), and of those who want to know of a change only that they can be called.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from proxy.registry.load import Loaded, LoadRules, RegistryRejectedError, load_file
+from proxy.registry.offload import load_elsewhere
+from proxy.registry.secrets import resolve_template
+from proxy.registry.snapshot import Endpoint, Snapshot, Surroundings, adopt, succeed
+
+_LOG = logging.getLogger("toolproxy.registry")
+_SLICE_S: Final = 0.002
+
+Listener = Callable[[Snapshot, list[Endpoint]], None]
+
+
+class LiveRegistry:
+    """The table that calls are routed by. `current` is replaced whole, and only here."""
+
+    def __init__(self, path: str, rules: LoadRules, environ: Mapping[str, str]) -> None:
+        self.path = path
+        self.rules = rules
+        self.current = Snapshot()
+        self.reloads: Counter[str] = Counter()  # by result: accepted, rejected, unchanged
+        self.problem = ""  # why the newest text is not in force; empty when it is
+        self._environ = environ
+        self._listeners: list[Listener] = []
+        self._seen = ""  # the digest of the newest text, good or bad
+        self._turn = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<LiveRegistry {self.current!r}>"
+
+    def listen(self, listener: Listener) -> None:
+        """Be told of each new snapshot, and of the endpoints that it no longer has."""
+        self._listeners.append(listener)
+
+    def load_first(self) -> None:
+        """The first load, before anybody is served; raises `RegistryRejectedError`."""
+        loaded = load_file(self.path, self.rules, self._environ)
+        self._seen = loaded.sha256
+        *_, new = succeed(self.current, loaded, self._surroundings())
+        self._swap(new, loaded)
+
+    async def refresh(self, *, force: bool = False) -> None:
+        """Look at the text again; take it up if it is new (or `force`) and good."""
+        async with self._turn:
+            digest = await asyncio.get_running_loop().run_in_executor(None, _digest, self.path)
+            if digest == self._seen and not force:
+                return
+            try:
+                loaded = await load_elsewhere(self.path, self.rules)
+            except RegistryRejectedError as error:
+                self._reject(error, digest)
+                return
+            self._seen = loaded.sha256
+            await self._take_up(loaded)
+
+    def _reject(self, error: RegistryRejectedError, digest: str) -> None:
+        self._seen = digest
+        self.problem = str(error)
+        self.reloads["rejected"] += 1
+        _LOG.error(
+            "Registry rejected, generation %d stays: %s", self.current.generation, self.problem
+        )
+
+    async def _take_up(self, loaded: Loaded) -> None:
+        loop = asyncio.get_running_loop()
+        new, began = self.current, loop.time()
+        for new in succeed(self.current, loaded, self._surroundings()):  # noqa: B007
+            if loop.time() - began > _SLICE_S:
+                await asyncio.sleep(0)
+                began = loop.time()
+        self._swap(new, loaded)
+
+    def _swap(self, new: Snapshot, loaded: Loaded) -> None:
+        old = self.current
+        removed = adopt(old, new)
+        self.current = new
+        self.problem = ""
+        self.reloads["accepted"] += 1
+        for finding in loaded.findings:
+            _LOG.log(_LEVELS[finding.severity], "%s", finding)
+        _LOG.info(
+            "Registry generation %d: %d servers, %d tools, %d quarantined",
+            new.generation,
+            len(new.servers),
+            len(new.tools),
+            len(new.quarantined),
+        )
+        for listener in self._listeners:
+            listener(new, removed)
+
+    def _surroundings(self) -> Surroundings:
+        """What servers are resolved against, read anew for each generation."""
+        return Surroundings(self._fill, self._is_set)
+
+    def _fill(self, template: str) -> str:
+        try:
+            return resolve_template(template, self._environ, self.rules.secrets_dir)
+        except ValueError as error:
+            _LOG.error("A secret can't be filled in: %s", error)  # noqa: TRY400 - no traceback: not a bug
+            return ""
+
+    def _is_set(self, name: str) -> bool:
+        return bool(self._environ.get(name)) or Path(self.rules.secrets_dir, name).is_file()
+
+
+_LEVELS: Final = {"error": logging.ERROR, "warning": logging.WARNING}
+
+
+def _digest(path: str) -> str:
+    """The text's SHA-256, or why there is none: a file that goes and comes is two changes."""
+    try:
+        with open(path, "rb") as text:  # noqa: PTH123 - hashlib reads the open file
+            return hashlib.file_digest(text, "sha256").hexdigest()
+    except OSError as error:
+        return f"{type(error).__name__} {os.strerror(error.errno or 0)}"

@@ -1,0 +1,182 @@
+"""Loading elsewhere: how does a registry get here without the event loop noticing?
+
+Knows the child process and what passes between the two. Does not know what a registry means.
+
+A thread would hold the interpreter while it parses; so a child process reads the file and sends
+what it found in frames (length, then msgpack), each decoded in far less than a callback may take.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from proxy.config.document import Finding
+from proxy.registry.load import Loaded, LoadRules, Quarantined, RegistryRejectedError, load_file
+from proxy.registry.model import Server, Tool
+
+T = TypeVar("T")
+
+_SLICE_S: Final = 0.002  # of decoding, then others have their turn
+_PER_FRAME: Final = 50  # tools or findings
+_MAX_FRAME_BYTES: Final = 256 * 1024**2
+_LENGTH_BYTES: Final = 4
+
+
+class _Job(Struct):
+    path: str
+    rules: LoadRules
+
+
+class _Findings(Struct, tag=True):
+    findings: tuple[Finding, ...]
+
+
+class _Rejected(Struct, tag=True):
+    """The findings before say why."""
+
+
+class _SetAside(Struct, tag=True):
+    server: Quarantined
+
+
+class _Tools(Struct, tag=True):
+    tools: tuple[Tool, ...]
+
+
+class _Server(Struct, tag=True):
+    """A server without its tools: they came before."""
+
+    server: Server
+
+
+class _End(Struct, tag=True):
+    sha256: str
+
+
+_Frame = _Findings | _Rejected | _SetAside | _Tools | _Server | _End
+_DECODER: Final[msgspec.msgpack.Decoder[_Frame]] = msgspec.msgpack.Decoder(_Frame)
+
+
+async def load_elsewhere(path: str, rules: LoadRules) -> Loaded:
+    """Load a registry file in a child process, with the environment that this process has.
+
+    RegistryRejectedError as from `load_file`, and when the child fails. It never outlives the call.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *_command(),
+        stdin=PIPE,
+        stdout=PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or "." for entry in sys.path)},
+        start_new_session=True,  # Ctrl-C is for us
+    )
+    try:
+        stdin = _there(process.stdin)
+        stdin.write(msgspec.msgpack.encode(_Job(path, rules)))
+        stdin.close()
+        return await _receive(_there(process.stdout))
+    except (EOFError, OSError, msgspec.MsgspecError) as error:
+        why = "ended early" if isinstance(error, EOFError) else f"cannot be understood: {error}"
+        message = f"cannot read {path}: the process that does it {why}"
+        finding = Finding("UNREADABLE", message, "error", "", None, path)
+        raise RegistryRejectedError([finding]) from None
+    finally:
+        await _end(process)
+
+
+def _command() -> tuple[str, ...]:
+    # -P: what lies in the working directory is not ours to import.
+    return sys.executable, "-P", "-m", "proxy.registry.offload"
+
+
+async def _receive(stdout: asyncio.StreamReader) -> Loaded:
+    clock = asyncio.get_running_loop().time
+    findings: list[Finding] = []
+    servers: list[Server] = []
+    set_aside: list[Quarantined] = []
+    tools: list[Tool] = []
+    began_at = clock()
+    while True:
+        match await _next_frame(stdout):
+            case _Findings(found):
+                findings += found
+            case _Rejected():
+                raise RegistryRejectedError(findings)
+            case _SetAside(server):
+                set_aside.append(server)
+            case _Tools(more):
+                tools += more
+            case _Server(server):
+                servers.append(replace(server, tools=tuple(tools)))
+                tools = []
+            case _End(sha256):
+                return Loaded(
+                    servers=tuple(servers),
+                    quarantined=tuple(set_aside),
+                    findings=tuple(findings),
+                    sha256=sha256,
+                )
+        if clock() - began_at > _SLICE_S:
+            await asyncio.sleep(0)  # a read from a full buffer does not yield
+            began_at = clock()
+
+
+async def _next_frame(stdout: asyncio.StreamReader) -> _Frame:
+    length = int.from_bytes(await stdout.readexactly(_LENGTH_BYTES), "big")
+    if length > _MAX_FRAME_BYTES:
+        raise OSError(f"a frame of {length} bytes")
+    return _DECODER.decode(await stdout.readexactly(length))
+
+
+async def _end(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.communicate()  # what is left in the pipe, so that nothing stays open
+
+
+def _there(stream: T | None) -> T:
+    if stream is None:
+        raise OSError("no pipe to it")
+    return stream
+
+
+def _frames(job: _Job) -> Iterator[_Frame]:
+    try:
+        loaded = load_file(job.path, job.rules, os.environ)
+    except RegistryRejectedError as error:
+        yield from map(_Findings, _chunks(error.findings))
+        yield _Rejected()
+        return
+    yield from map(_Findings, _chunks(loaded.findings))
+    yield from map(_SetAside, loaded.quarantined)
+    for server in loaded.servers:
+        yield from map(_Tools, _chunks(server.tools))
+        yield _Server(replace(server, tools=()))
+    yield _End(loaded.sha256)
+
+
+def _chunks(rows: tuple[T, ...]) -> Iterator[tuple[T, ...]]:
+    return (rows[at : at + _PER_FRAME] for at in range(0, len(rows), _PER_FRAME))
+
+
+def main() -> None:
+    """The child: a job on standard input, frames on standard output."""
+    gc.disable()  # nothing here lives long enough to be worth a look
+    job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=_Job)
+    encode = msgspec.msgpack.Encoder().encode
+    for frame in _frames(job):
+        encoded = encode(frame)
+        sys.stdout.buffer.write(len(encoded).to_bytes(_LENGTH_BYTES, "big") + encoded)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

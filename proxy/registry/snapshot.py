@@ -1,0 +1,330 @@
+"""The live table: servers, tools and endpoints, with what was learnt of each endpoint.
+
+A snapshot is replaced whole, never changed; a call keeps the one that it started with. An endpoint
+that stays keeps what was learnt and gets what was newly configured. Knows nothing of files or pools.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from proxy import errors
+from proxy.policy import routing
+from proxy.policy.health import Health, Verdict
+from proxy.registry.load import Loaded, Quarantined
+from proxy.registry.address import Address
+from proxy.registry.model import Dependencies, Server, Tool
+from proxy.wire.forwarding import Onward
+
+_DEFAULT_TIMEOUT_S: Final = 30.0
+_SENSITIVE: Final = frozenset({"high", "critical"})
+
+
+class Endpoint:
+    """One address of a server and what was learnt of it; kept over reloads.
+
+    Keyed by namespace and address: two servers may share an address and disagree on its health.
+    """
+
+    __slots__ = ("address", "gone", "health", "host", "namespace", "server")
+
+    def __init__(self, namespace: str, address: Address, server: Server) -> None:
+        self.namespace = namespace
+        self.address = address
+        self.server = server  # the newest settings; replaced by `configure`
+        self.health = Health()
+        self.gone = False  # no generation has it any more; its last calls may still run
+        self.host = _host_field(address, server)
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.namespace} {self.address.url} {self.health.verdict.name}>"
+
+    def configure(self, server: Server) -> None:
+        """Take up what a new generation says."""
+        self.server = server
+        self.host = _host_field(self.address, server)
+
+
+class LiveServer:
+    """One server of the registry, ready to be called."""
+
+    __slots__ = (
+        "credentials",
+        "endpoints",
+        "guarded",
+        "injected",
+        "injected_names",
+        "passthrough",
+        "spec",
+        "stale",
+        "tool_paths",
+        "tools",
+    )
+
+    def __init__(
+        self, spec: Server, endpoints: tuple[Endpoint, ...], injected: dict[str, str], stale: str
+    ) -> None:
+        self.spec = spec
+        self.endpoints = endpoints
+        self.stale = stale  # why the newest entry is not in force; empty when it is
+        self.injected = b"".join(
+            f"{name}: {value}\r\n".encode("latin-1") for name, value in injected.items()
+        )
+        self.injected_names = frozenset(name.lower().encode() for name in spec.inject_headers)
+        self.credentials = frozenset(name.encode() for name in spec.forward_headers)
+        self.passthrough = _as_bytes(spec.passthrough)
+        self.tool_paths = frozenset(routing.plain_path(tool.path.encode()) for tool in spec.tools)
+        self.guarded = _guard(spec)
+        self.tools: tuple[LiveTool, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<LiveServer {self.spec.namespace} {self.verdict.name}>"
+
+    @property
+    def verdict(self) -> Verdict:
+        """The best of its endpoints': it is down only when all are."""
+        verdicts = {endpoint.health.verdict for endpoint in self.endpoints}
+        return next(verdict for verdict in _BEST_FIRST if verdict in verdicts)
+
+    def onward(self, endpoint: Endpoint, method: bytes, path: bytes) -> Onward:
+        """Where a request to this path of an endpoint goes."""
+        return Onward(
+            method,
+            endpoint.address.base.encode() + path,
+            endpoint.host,
+            self.credentials,
+            self.injected_names,
+            self.injected,
+        )
+
+
+class LiveTool:
+    """One tool, ready to be called."""
+
+    __slots__ = (
+        "_onward",
+        "deadline_s",
+        "idempotent",
+        "method",
+        "missing",
+        "name",
+        "path",
+        "server",
+        "spec",
+    )
+
+    def __init__(self, server: LiveServer, spec: Tool, missing: tuple[str, ...]) -> None:
+        self.server = server
+        self.spec = spec
+        self.name = f"{server.spec.namespace}.{spec.name}"
+        self.method = spec.method.encode()
+        self.path = spec.path.encode()
+        self.deadline_s = deadline_s(server.spec, spec)
+        self.idempotent = spec.idempotent or spec.method in _IDEMPOTENT
+        self.missing = missing  # names of required credentials that are not set
+        self._onward: dict[Endpoint, Onward] = {}
+
+    def __repr__(self) -> str:
+        return f"<LiveTool {self.name}>"
+
+    def onward(self, endpoint: Endpoint, query: bytes) -> Onward:
+        """Where a call goes; made once per endpoint, since only the query ever differs."""
+        onward = self._onward.get(endpoint)
+        if onward is None:
+            onward = self.server.onward(endpoint, self.method, self.path)
+            self._onward[endpoint] = onward
+        return onward._replace(target=onward.target + query) if query else onward
+
+
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_BEST_FIRST: Final = (
+    Verdict.HEALTHY,
+    Verdict.UNKNOWN,
+    Verdict.UNHEALTHY,
+    Verdict.UNREACHABLE,
+)
+
+
+class Snapshot:
+    """The whole table of one generation."""
+
+    __slots__ = ("generation", "identity", "quarantined", "servers", "tools")
+
+    def __init__(
+        self,
+        generation: int = 0,
+        identity: str = "",
+        quarantined: tuple[Quarantined, ...] = (),
+    ) -> None:
+        self.generation = generation
+        self.identity = identity
+        self.quarantined = quarantined
+        self.servers: dict[bytes, LiveServer] = {}
+        self.tools: dict[bytes, LiveTool] = {}
+
+    def __repr__(self) -> str:
+        return f"<Snapshot {self.generation}: {len(self.servers)} servers, {len(self.tools)} tools>"
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        for server in self.servers.values():
+            yield from server.endpoints
+
+    def tool_called(self, target: bytes) -> routing.Match[LiveTool]:
+        """The tool that a target under `/tools/` names; raises when there is none."""
+        match = routing.match_tool(self.tools, target)
+        if match is None:
+            raise self._missing(target)
+        return match
+
+    def server_called(self, target: bytes) -> routing.Match[LiveServer]:
+        """The server that a target under `/servers/` names; raises when it is not open."""
+        if not self.generation:
+            raise _not_ready()
+        return routing.match_passthrough(self.servers, target)
+
+    def _missing(self, target: bytes) -> errors.ProxyError:
+        if not self.generation:
+            return _not_ready()
+        name = target[len(routing.TOOLS) :].partition(b"?")[0]
+        namespace = routing.namespace_of(name).decode("ascii", "replace")
+        for broken in self.quarantined:
+            if broken.namespace == namespace and namespace.encode() not in self.servers:
+                why = "; ".join(str(finding) for finding in broken.findings)
+                return errors.ServerQuarantinedError(
+                    f"The registry's entry for {namespace} is broken: {why}", retry_after_s=60
+                )
+        if b"." in name and namespace.encode() not in self.servers:
+            return errors.NamespaceNotFoundError(
+                f"Tool not found: {name.decode('ascii', 'replace')}"
+            )
+        return routing.tool_not_found(target)
+
+
+class Surroundings:
+    """What a server is resolved against: secrets by template, and which credentials are set."""
+
+    __slots__ = ("fill", "is_set")
+
+    def __init__(self, fill: Callable[[str], str], is_set: Callable[[str], bool]) -> None:
+        self.fill = fill
+        self.is_set = is_set
+
+
+def succeed(old: Snapshot, loaded: Loaded, around: Surroundings) -> Iterator[Snapshot]:
+    """Build the next snapshot beside the old one, a server at a time.
+
+    Yields the unfinished snapshot after each server, so that 100 000 tools need not stall the loop;
+    the last one yielded is complete. Nothing of the old one changes until `adopt`.
+    """
+    new = Snapshot(old.generation + 1, loaded.sha256, loaded.quarantined)
+    for spec in loaded.servers:
+        _add(new, _next_server(old, spec, "", around))
+        yield new
+    for broken in loaded.quarantined:
+        key = (broken.namespace or "").encode()
+        if key in old.servers and key not in new.servers:
+            why = "; ".join(str(finding) for finding in broken.findings)
+            _add(new, _next_server(old, old.servers[key].spec, why, around))
+    yield new
+
+
+def adopt(old: Snapshot, new: Snapshot) -> list[Endpoint]:
+    """Put what was newly configured into endpoints that stay; give those that are gone."""
+    kept: set[int] = set()
+    for server in new.servers.values():
+        for endpoint in server.endpoints:
+            endpoint.configure(server.spec)
+            kept.add(id(endpoint))
+    removed = [endpoint for endpoint in old.endpoints() if id(endpoint) not in kept]
+    for endpoint in removed:
+        endpoint.gone = True
+    return removed
+
+
+def _next_server(old: Snapshot, spec: Server, stale: str, around: Surroundings) -> LiveServer:
+    before = old.servers.get(spec.namespace.encode())
+    if before is not None and before.spec == spec and before.stale == stale:
+        if not _looks_around(spec):
+            return before
+        known = {endpoint.address.url: endpoint for endpoint in before.endpoints}
+    else:
+        known = {endpoint.address.url: endpoint for endpoint in before.endpoints} if before else {}
+    endpoints = tuple(
+        known.get(address.url) or Endpoint(spec.namespace, address, spec)
+        for address in spec.endpoints
+    )
+    injected = {name: around.fill(template) for name, template in spec.inject_headers.items()}
+    server = LiveServer(spec, endpoints, {n: v for n, v in injected.items() if v}, stale)
+    server.tools = tuple(
+        LiveTool(server, tool, _missing_credentials(spec, tool, around)) for tool in spec.tools
+    )
+    return server
+
+
+def _add(snapshot: Snapshot, server: LiveServer) -> None:
+    snapshot.servers[server.spec.namespace.encode()] = server
+    for tool in server.tools:
+        snapshot.tools[tool.name.encode()] = tool
+
+
+def _looks_around(spec: Server) -> bool:
+    """Does the server depend on what may change without the registry changing?"""
+    return bool(
+        spec.inject_headers
+        or spec.upstream_dependencies.credentials_required
+        or any(tool.upstream_dependencies for tool in spec.tools)
+    )
+
+
+def _missing_credentials(spec: Server, tool: Tool, around: Surroundings) -> tuple[str, ...]:
+    needed = dict.fromkeys(spec.upstream_dependencies.credentials_required)
+    if tool.upstream_dependencies is not None:
+        needed |= dict.fromkeys(tool.upstream_dependencies.credentials_required)
+    return tuple(name for name in needed if not around.is_set(name))
+
+
+def deadline_s(server: Server, tool: Tool | None) -> float:
+    """The contract's order: the tool's, the server's, twice p95, the defaults', 30 s."""
+    choices = (
+        tool.timeout_s if tool else None,
+        server.timeout_s,
+        _twice_p95(tool.upstream_dependencies if tool else None),
+        _twice_p95(server.upstream_dependencies),
+        server.default_timeout_s,
+    )
+    return next((choice for choice in choices if choice is not None), _DEFAULT_TIMEOUT_S)
+
+
+def _twice_p95(dependencies: Dependencies | None) -> float | None:
+    latency = dependencies.expected_latency_ms if dependencies else None
+    return 2 * latency.p95 / 1000 if latency and latency.p95 else None
+
+
+def _guard(spec: Server) -> str:
+    """Why passthrough would go round a rule per tool; empty when nothing does."""
+    for tool in spec.tools:
+        dependencies = tool.upstream_dependencies or spec.upstream_dependencies
+        if (tool.sensitivity_level or spec.sensitivity_level) in _SENSITIVE:
+            return f"the sensitivity of {tool.name} is high"
+        if dependencies.credentials_required or spec.upstream_dependencies.credentials_required:
+            return f"{tool.name} needs credentials"
+        if tool.rate is not None or spec.rate is not None:
+            return f"{tool.name} has a rate limit"
+    return "the server is for certain teams" if spec.authorized_teams else ""
+
+
+def _host_field(address: Address, server: Server) -> bytes:
+    if address.scheme == "unix":
+        return server.name.encode()
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    default = 443 if address.scheme == "https" else 80
+    return (host if address.port == default else f"{host}:{address.port}").encode()
+
+
+def _as_bytes(passthrough: bool | tuple[str, ...]) -> bool | tuple[bytes, ...]:  # noqa: FBT001
+    if isinstance(passthrough, bool):
+        return passthrough
+    return tuple(prefix.encode() for prefix in passthrough)
+
+
+def _not_ready() -> errors.ProxyError:
+    return errors.NotReadyError("No registry has been loaded yet; try again", retry_after_s=1)

@@ -1,0 +1,317 @@
+"""The composition root: build everything, listen, reload, drain, stop.
+
+The only file that sees both planes, the registry and the settings. Decides nothing about a call.
+"""
+
+import asyncio
+import contextlib
+import gc
+import ipaddress
+import logging
+import secrets
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from aiohttp import web
+from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
+
+from proxy.config.settings import Settings, SettingsError
+from proxy.control_plane.app import Surfaces, application, paths
+from proxy.control_plane.bridge import Bridge
+from proxy.control_plane.prober import Prober
+from proxy.data_plane.door import Door, Entry
+from proxy.data_plane.downstream import Rules
+from proxy.data_plane.exchange import Plane
+from proxy.data_plane.pool import Pools
+from proxy.policy.browser import CorsRules
+from proxy.registry.live import LiveRegistry
+from proxy.registry.load import LoadRules
+from proxy.registry.snapshot import Endpoint, Snapshot
+from proxy.registry.tls import TlsContexts
+from proxy.registry.watch import Watch
+from proxy.telemetry.metrics import Gauge, Metrics
+from proxy.wire.parser import HeadLimits
+
+_LOG = logging.getLogger("toolproxy")
+_BACKLOG: Final = 1024
+# A collection walks what start-up made and nobody will free: seen as p99. Rarer, and without that.
+_GC_THRESHOLD: Final = 20_000
+
+
+class CannotListenError(Exception):
+    """The address can't be had."""
+
+
+class Sidecar:
+    """One running sidecar. `start`, then `stopped` until a signal ends it."""
+
+    def __init__(
+        self, settings: Settings, reread: Callable[[], Settings], environ: Mapping[str, str]
+    ) -> None:
+        self.settings = settings
+        self._reread = reread
+        self._loop = asyncio.get_running_loop()
+        self._stop: asyncio.Future[None] = self._loop.create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self.registry = LiveRegistry(settings.registry.path, LoadRules.of(settings), environ)
+        self.metrics = Metrics()
+        self._tls = TlsContexts()
+        self._pools = Pools(_heads(settings), self._tls)
+        # Names this process in Via: only our own mark must ever be taken for a loop.
+        instance = f"toolproxy-{secrets.token_hex(4)}"
+        self._plane = Plane(
+            instance, lambda: self.registry.current, self._pools, self.metrics.observe
+        )
+        self._surfaces = Surfaces(
+            self.registry, self.metrics, instance, lambda: self._draining, lambda: self._plane.cors
+        )
+        self._prober = Prober(settings.health_check_interval_s, self._tls)
+        self._runner: web.AppRunner | None = None
+        self._door: Door | None = None
+        self._server: asyncio.AbstractServer | None = None
+
+    # --- start ---
+
+    async def start(self) -> str:
+        """Load, build, listen; the address that callers can use.
+
+        Raises `RegistryRejectedError` and `CannotListenError`.
+        """
+        self.registry.listen(self._registry_changed)
+        self.registry.load_first()
+        app = application(self._surfaces)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await self._runner.setup()
+        bridge = Bridge(
+            _server_of(self._runner), paths(app), self.metrics.observe, self._surfaces.instance
+        )
+        door = Door(self._plane, bridge, _rules(self.settings), _entry(self.settings))
+        self._door = door
+        self._apply(self.settings)
+        self._add_gauges(door)
+        address = await self._listen(door)
+        door.start()
+        self._own(self._watch().run())
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD, 20, 50)
+        return address
+
+    async def _listen(self, door: Door) -> str:
+        host, port = self.settings.host, self.settings.port
+        try:
+            self._server = await self._loop.create_server(
+                door.protocol, host, port, backlog=_BACKLOG, reuse_address=True
+            )
+        except OSError as error:
+            raise CannotListenError(
+                f"listen: {host}:{port} can't be had: {error.strerror or error}"
+            ) from error
+        bound = self._server.sockets[0].getsockname()
+        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        return f"http://{shown}:{bound[1]}"
+
+    def _watch(self) -> Watch:
+        registry = self.settings.registry
+        return Watch(registry.path, registry.poll_interval_s, self.registry.refresh)
+
+    def _own(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("A bug of ours ended a task", exc_info=error)
+
+    def _registry_changed(self, snapshot: Snapshot, removed: list[Endpoint]) -> None:
+        self._pools.forget(removed)
+        self._prober.follow(snapshot, removed)
+        self.metrics.forget(
+            lambda server, tool: (
+                server.encode() not in snapshot.servers
+                or (bool(tool) and f"{server}.{tool}".encode() not in snapshot.tools)
+            )
+        )
+
+    # --- reload ---
+
+    async def reload(self) -> None:
+        """Take up the settings that can change, and the registry; a bad file keeps what runs."""
+        try:
+            settings = self._reread()
+        except SettingsError as error:
+            _LOG.error("Settings rejected, the running ones stay: %s", error)  # noqa: TRY400
+        else:
+            self._apply(settings)
+        self._tls.clear()
+        await self.registry.refresh(force=True)
+
+    def _apply(self, settings: Settings) -> None:
+        self.settings = settings
+        self._plane.max_timeout_s = settings.max_timeout_s
+        self._plane.cors = _cors(settings)
+        self.registry.rules = LoadRules.of(settings)
+        self._prober.default_interval_s = settings.health_check_interval_s
+        logging.getLogger().setLevel(settings.log_level.upper())
+        if self._door is not None:
+            self._door.rules = _rules(settings)
+            self._door.entry = _entry(settings)
+
+    # --- stop ---
+
+    def install_signals(self) -> None:
+        """nginx's words: HUP reloads, QUIT and TERM drain, INT stops at once, USR1 reopens logs."""
+        add = self._loop.add_signal_handler
+        add(signal.SIGHUP, lambda: self._own(self.reload()))
+        add(signal.SIGTERM, self._begin_drain)
+        add(signal.SIGQUIT, self._begin_drain)
+        add(signal.SIGINT, self._end)
+        add(signal.SIGUSR1, lambda: _LOG.info("Logs go to stderr: nothing to reopen"))
+
+    def _begin_drain(self) -> None:
+        if not self._draining:
+            self._draining = True
+            self._own(self._drain())
+
+    async def _drain(self) -> None:
+        _LOG.info("Draining")
+        await asyncio.sleep(self.settings.drain_delay_s)
+        if self._server is not None:
+            self._server.close()
+        if self._door is not None and not await self._door.drain(self.settings.drain_timeout_s):
+            _LOG.warning("Cut %d connections that took too long", self._door.connections)
+        self._end()
+
+    def _end(self) -> None:
+        if not self._stop.done():
+            self._stop.set_result(None)
+
+    async def stopped(self) -> None:
+        """Wait for the end; then let go of everything."""
+        await self._stop
+        await self.close()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self._door is not None:
+            self._door.stop()
+        await self._prober.stop()
+        for task in list(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # --- numbers of the moment ---
+
+    def _add_gauges(self, door: Door) -> None:
+        add, registry = self.metrics.add, self.registry
+        add(
+            Gauge(
+                "toolproxy_open_connections",
+                "Callers' connections.",
+                (),
+                lambda: [((), door.connections)],
+            )
+        )
+        add(
+            Gauge(
+                "toolproxy_upstream_connections",
+                "Connections to upstreams.",
+                ("server", "state"),
+                self._connection_counts,
+            )
+        )
+        add(
+            Gauge(
+                "toolproxy_endpoint_health",
+                "1 while an endpoint may be used.",
+                ("server", "endpoint"),
+                lambda: (
+                    ((each.namespace, each.address.url), each.health.usable)
+                    for each in registry.current.endpoints()
+                ),
+            )
+        )
+        add(
+            Gauge(
+                "toolproxy_registry_reloads",
+                "Registry texts by what became of them.",
+                ("result",),
+                lambda: [((result,), count) for result, count in registry.reloads.items()],
+                CounterMetricFamily,
+            )
+        )
+        add(
+            Gauge(
+                "toolproxy_registry_generation",
+                "The registry in force.",
+                ("generation", "sha256"),
+                lambda: [((str(registry.current.generation), registry.current.identity), 1)],
+                InfoMetricFamily,
+            )
+        )
+
+    def _connection_counts(self) -> Iterable[tuple[tuple[str, ...], float]]:
+        counts: dict[tuple[str, ...], float] = {}
+        for pool in self._pools:
+            for state, count in (("idle", pool.idle), ("busy", pool.busy), ("queued", pool.queued)):
+                key = (pool.endpoint.namespace, state)
+                counts[key] = counts.get(key, 0) + count
+        return counts.items()
+
+
+def _server_of(runner: web.AppRunner) -> web.Server:
+    if runner.server is None:
+        raise RuntimeError("the runner was not set up")
+    return runner.server
+
+
+def _heads(settings: Settings) -> HeadLimits:
+    limits = settings.limits
+    return HeadLimits(
+        limits.request_line_bytes,
+        limits.head_bytes,
+        limits.fields,
+        settings.underscores == "allow",
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    limits = settings.limits
+    return Rules(
+        heads=_heads(settings),
+        head_timeout_s=limits.head_timeout_s,
+        idle_s=limits.idle_s,
+        read_buffer_bytes=limits.read_buffer_bytes,
+        high_water_bytes=limits.high_water_bytes,
+        low_water_bytes=limits.low_water_bytes,
+        half_close=settings.half_close,
+    )
+
+
+def _entry(settings: Settings) -> Entry:
+    return Entry(
+        connections=settings.limits.connections,
+        origins=_cors(settings),
+        hosts=frozenset(host.lower().encode() for host in settings.allowed_hosts),
+        trusted=tuple(ipaddress.ip_network(each) for each in settings.trusted_proxies),
+    )
+
+
+def _cors(settings: Settings) -> CorsRules | None:
+    cors = settings.cors
+    if not cors.origins:
+        return None
+    return CorsRules(
+        frozenset(origin.encode() for origin in cors.origins),
+        tuple(header.encode() for header in cors.headers),
+        credentials=cors.credentials,
+        max_age_s=int(cors.max_age_s),
+    )

@@ -1,0 +1,147 @@
+"""Counts of what happened, as plain integers; turned into samples when Prometheus asks.
+
+Subscribes to records. Knows nothing of where numbers of the moment come from: `gauges` are asked.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from proxy.telemetry.record import ExchangeRecord
+
+BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_CALLER_LEFT: Final = 499  # as nginx logs it: nobody was there to get a status
+
+
+class Durations:
+    """A histogram: how many calls took at most so long, and how long all took."""
+
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def add(self, duration_s: float) -> None:
+        self.counts[bisect_left(BUCKETS_S, duration_s)] += 1
+        self.sum_s += duration_s
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        total, samples = 0, []
+        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), self.counts, strict=True):
+            total += count
+            samples.append((bound, float(total)))
+        return samples
+
+
+class Gauge(NamedTuple):
+    """A number of the moment: labels of each sample, and its value."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    samples: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+    kind: type[GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily] = GaugeMetricFamily
+
+
+class Metrics:
+    """All series of this sidecar; a collector for prometheus_client."""
+
+    def __init__(self) -> None:
+        self._durations: dict[tuple[str, bytes, int], Durations] = {}
+        self._calls: dict[tuple[str, str, str], int] = {}
+        self._rejected: dict[str, int] = {}
+        self._gauges: list[Gauge] = []
+
+    def add(self, gauge: Gauge) -> None:
+        self._gauges.append(gauge)
+
+    def observe(self, record: ExchangeRecord) -> None:
+        """Count one exchange."""
+        key = (record.route, record.method, record.status or _CALLER_LEFT)
+        durations = self._durations.get(key)
+        if durations is None:
+            durations = self._durations[key] = Durations()
+        durations.add(record.finished_at - record.started_at)
+        if record.server:
+            call = (record.server, record.tool, outcome(record))
+            self._calls[call] = self._calls.get(call, 0) + 1
+        if record.code:
+            self._rejected[record.code] = self._rejected.get(record.code, 0) + 1
+
+    def forget(self, gone: Callable[[str, str], bool]) -> None:
+        """Drop the series of servers and tools that are no more."""
+        self._calls = {call: n for call, n in self._calls.items() if not gone(call[0], call[1])}
+
+    # --- the scrape ---
+
+    def registry(self) -> CollectorRegistry:
+        """What `prometheus_client` writes out: our series and the process's."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        return registry
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._collect_durations()
+        calls = CounterMetricFamily(
+            "toolproxy_calls", "Calls by outcome.", labels=("server", "tool", "outcome")
+        )
+        for labels, count in self._calls.items():
+            calls.add_metric(labels, count)
+        yield calls
+        rejected = CounterMetricFamily(
+            "toolproxy_rejected", "Calls answered by the sidecar itself.", labels=("code",)
+        )
+        for code, count in self._rejected.items():
+            rejected.add_metric((code,), count)
+        yield rejected
+        for gauge in self._gauges:
+            yield _family(gauge)
+
+    def _collect_durations(self) -> Metric:
+        family = HistogramMetricFamily(
+            "http_server_request_duration_seconds",
+            "Time from a request's head to the end of its answer.",
+            labels=("route", "method", "status"),
+        )
+        for (route, method, status), durations in self._durations.items():
+            family.add_metric(
+                (route, method.decode(), str(status)), durations.cumulative(), durations.sum_s
+            )
+        return family
+
+
+def outcome(record: ExchangeRecord) -> str:
+    """One word for how it went: our own error's code, or the class of the upstream's status."""
+    if record.code:
+        return record.code
+    if not record.status:
+        return "caller_left"
+    if record.status < 400:  # noqa: PLR2004 - 4xx
+        return "success"
+    return "client_error" if record.status < 500 else "server_error"  # noqa: PLR2004 - 5xx
+
+
+def _family(gauge: Gauge) -> Metric:
+    if issubclass(gauge.kind, InfoMetricFamily):
+        info = InfoMetricFamily(gauge.name, gauge.help)
+        for values, _ in gauge.samples():
+            info.add_metric((), dict(zip(gauge.labels, values, strict=True)))
+        return info
+    family = gauge.kind(gauge.name, gauge.help, labels=gauge.labels)
+    for values, number in gauge.samples():
+        family.add_metric(values, number)
+    return family

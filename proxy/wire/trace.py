@@ -1,0 +1,77 @@
+"""W3C Trace Context and our own ids: what a call is called on its way.
+
+Knows the two headers' grammar (https://www.w3.org/TR/trace-context/). Takes chance as an argument,
+and keeps nothing: two calls at once can't mix.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from proxy.wire.fields import one_visible
+
+_TRACEPARENT: Final = re.compile(
+    rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+)
+_MEMBER: Final = re.compile(
+    rb"[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]",
+)
+_NO_TRACE: Final = b"0" * 32
+_NO_PARENT: Final = b"0" * 16
+_MOST_MEMBERS: Final = 32
+_KNOWN_FLAGS: Final = 0x03  # sampled, and random: the others must be sent as zero
+_LONGEST_CORRELATION: Final = 200
+_LONGEST_REQUEST_ID: Final = 128
+
+
+class Trace(NamedTuple):
+    """The names of one call.
+
+    `trace_id` is what people search for: the caller's `X-Chora-Trace-Id`, or the W3C trace id.
+    """
+
+    traceparent: bytes
+    tracestate: bytes
+    trace_id: bytes
+    request_id: bytes
+
+
+def trace_of(noted: dict[bytes, bytes], random_bits: Callable[[int], int]) -> Trace:
+    """Continue the caller's trace with a new parent id, or start one; keep or make the ids."""
+    tracestate = b""
+    if b"traceparent" in noted and (caller := _parsed(noted[b"traceparent"])) is not None:
+        w3c_id, flags = caller
+        traceparent = b"00-%b-%016x-%02x" % (w3c_id, random_bits(64) or 1, flags)
+        tracestate = _tracestate(noted.get(b"tracestate", b""))
+    else:
+        w3c_id = b"%032x" % (random_bits(128) or 1)
+        traceparent = b"00-%b-%016x-01" % (w3c_id, random_bits(64) or 1)
+    request_id = one_visible(noted.get(b"x-request-id"), _LONGEST_REQUEST_ID)
+    return Trace(
+        traceparent,
+        tracestate,
+        one_visible(noted.get(b"x-chora-trace-id"), _LONGEST_CORRELATION) or w3c_id,
+        request_id or b"%032x" % random_bits(128),
+    )
+
+
+def _parsed(traceparent: bytes) -> tuple[bytes, int] | None:
+    """Trace id and flags of a valid header; of a repeated one, joined as it is, nothing."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    if match is None or b"," in traceparent:
+        return None
+    version, trace_id, parent_id, flags, more = match.groups()
+    if version == b"ff" or (version == b"00" and more):
+        return None
+    if trace_id == _NO_TRACE or parent_id == _NO_PARENT:
+        return None
+    return trace_id, int(flags, 16) & _KNOWN_FLAGS
+
+
+def _tracestate(value: bytes) -> bytes:
+    """The members in order, or nothing where one is ill-formed or a key is repeated."""
+    members = [member for part in value.split(b",") if (member := part.strip(b" \t"))]
+    keys = {member.partition(b"=")[0] for member in members}
+    if len(keys) != len(members) or not all(map(_MEMBER.fullmatch, members)):
+        return b""
+    return b",".join(members[:_MOST_MEMBERS])
