@@ -8,6 +8,7 @@ The text is untrusted: the stack is explicit, its depth and what aliases unfold 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, NamedTuple
 
 import yaml
@@ -71,19 +72,12 @@ class _Anchored(NamedTuple):
     height: int
 
 
-class _Mark:
-    """A mapping's key that is none."""
+class _Key(Enum):
+    """What stands where a mapping's key would, when there is none."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-_AWAITED: Final = _Mark("awaited")
-_MERGE: Final = _Mark("merge")
-_UNUSABLE: Final = _Mark("unusable")
+    AWAITED = "awaited"
+    MERGE = "merge"
+    UNUSABLE = "unusable"
 
 
 class _Frame:
@@ -98,14 +92,14 @@ class _Frame:
         self.items: list[object] | None = None if type(start) is yaml.MappingStartEvent else []
         self.pairs: dict[str, object] = {}
         self.merged: list[dict[str, object]] = []
-        self.key: str | _Mark = _AWAITED
+        self.key: str | _Key = _Key.AWAITED
 
     @property
     def step(self) -> tuple[str | int, ...]:
         """Where in here the next value goes."""
         if self.items is not None:
             return (len(self.items),)
-        if self.key is _MERGE:
+        if self.key is _Key.MERGE:
             return ("<<",)
         return (self.key,) if isinstance(self.key, str) else ()
 
@@ -165,10 +159,10 @@ class Builder:
         frame = self._stack[-1]
         tag = _tag_of(event)
         value = event.value if tag in _TEXT else _construct(tag, event)
-        if frame.items is not None or frame.key is not _AWAITED:
+        if frame.items is not None or frame.key is not _Key.AWAITED:
             self._put(value, event)
         elif tag == _MERGE_TAG:
-            frame.key = _MERGE
+            frame.key = _Key.MERGE
         else:
             frame.key = self._key(event.value, event)
             if tag not in _TEXT:
@@ -226,18 +220,18 @@ class Builder:
         if frame.items is not None:
             frame.items.append(value)
             return
-        key, frame.key = frame.key, _AWAITED
+        key, frame.key = frame.key, _Key.AWAITED
         if isinstance(key, str):
             frame.pairs[key] = value
-        elif key is _AWAITED:  # an alias or a collection in the place of a key
+        elif key is _Key.AWAITED:  # an alias or a collection in the place of a key
             frame.key = self._key(value, event)
-        elif key is _MERGE:
+        elif key is _Key.MERGE:
             self._merge(frame, value, event)
 
-    def _key(self, written: object, event: yaml.Event) -> str | _Mark:
+    def _key(self, written: object, event: yaml.Event) -> str | _Key:
         if not isinstance(written, str):
             self._trap("BAD_TYPE", "a key must be a string; this entry is left out", event)
-            return _UNUSABLE
+            return _Key.UNUSABLE
         frame = self._stack[-1]
         frame.key = written  # so that a trap's path ends with it
         if written in frame.pairs:

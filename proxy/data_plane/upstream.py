@@ -219,7 +219,8 @@ class Upstream(asyncio.Protocol):
             self._relay.interim(head)
 
     def _read_body(self, body: Body, data: bytes) -> None:
-        if body.done:
+        was_over = body.done
+        if was_over:
             # RFC 9112, 9.3: what comes behind the answer is no answer. Never use this one again.
             self.reusable = False
             self.transport.abort()
