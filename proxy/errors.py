@@ -237,13 +237,6 @@ class TooManyConnectionsError(UnavailableError):
     closes = True
 
 
-class NotReadyError(UnavailableError):
-    """No registry has been loaded yet."""
-
-    code = "not_ready"
-    proxy_status = "proxy_configuration_error"
-
-
 class DrainingError(UnavailableError):
     """The sidecar is about to stop."""
 

@@ -21,9 +21,8 @@ from proxy.control_plane.app import Surfaces, application, paths
 from proxy.control_plane.bridge import Bridge
 from proxy.control_plane.prober import Prober
 from proxy.data_plane.door import Door, Entry
-from proxy.data_plane.downstream import Rules
-from proxy.data_plane.exchange import Plane
 from proxy.data_plane.pool import Pools
+from proxy.data_plane.roles import Plane, Rules
 from proxy.policy.browser import CorsRules
 from proxy.registry.live import LiveRegistry
 from proxy.registry.load import LoadRules
@@ -31,7 +30,7 @@ from proxy.registry.snapshot import Endpoint, Snapshot
 from proxy.registry.tls import TlsContexts
 from proxy.registry.watch import Watch
 from proxy.telemetry.metrics import Gauge, Metrics
-from proxy.wire.parser import HeadLimits
+from proxy.wire.reader import HeadLimits
 
 _LOG = logging.getLogger("toolproxy")
 _BACKLOG: Final = 1024
@@ -144,7 +143,7 @@ class Sidecar:
         try:
             settings = self._reread()
         except SettingsError as error:
-            _LOG.error("Settings rejected, the running ones stay: %s", error)  # noqa: TRY400
+            _LOG.error("Settings rejected, the running ones stay: %s", error)
         else:
             self._apply(settings)
         self._tls.clear()
@@ -164,7 +163,7 @@ class Sidecar:
     # --- stop ---
 
     def install_signals(self) -> None:
-        """nginx's words: HUP reloads, QUIT and TERM drain, INT stops at once, USR1 reopens logs."""
+        """Nginx's words: HUP reloads, QUIT and TERM drain, INT stops at once, USR1 reopens logs."""
         add = self._loop.add_signal_handler
         add(signal.SIGHUP, lambda: self._own(self.reload()))
         add(signal.SIGTERM, self._begin_drain)

@@ -15,10 +15,12 @@ from aiohttp import web
 
 from proxy import errors
 from proxy.telemetry.record import ExchangeRecord
+from proxy.wire.fields import READ, WITHHELD
 from proxy.wire.framing import Body, body_reader, chunk, last_chunk
 from proxy.wire.head import CHUNKED, UNTIL_CLOSE, RequestHead
-from proxy.wire.parser import HeadLimits, ResponseReader
+from proxy.wire.parser import ResponseReader
 from proxy.wire.problem import Problem, problem
+from proxy.wire.reader import HeadLimits
 from proxy.wire.trace import trace_of
 
 _FOREVER: Final = float("inf")
@@ -159,16 +161,19 @@ class BridgedExchange:
             framing = b"Transfer-Encoding: chunked\r\n"
         elif head.body_bytes or b"content-length" in head.noted:
             framing = b"Content-Length: %d\r\n" % head.body_bytes
-        lines = head.lines + [line for _, line in head.withheld]
+        passing = READ | WITHHELD
+        lines = b"".join(
+            b"\r\n%b: %b" % (name, head.noted[name]) for name in head.noted if name in passing
+        )
         return (
-            b"%b %b HTTP/1.%d\r\nHost: %b\r\n%b%b%bX-Request-Id: %b\r\nConnection: %b\r\n\r\n"
+            b"%b %b HTTP/1.%d%b%b\r\nHost: %b\r\n%bX-Request-Id: %b\r\nConnection: %b\r\n\r\n"
             % (
                 head.method,
                 head.target,
                 head.minor_version,
+                head.lines,
+                lines,
                 head.authority or b"localhost",  # HTTP/1.0 may name none
-                b"\r\n".join(lines),
-                b"\r\n" if lines else b"",
                 framing,
                 self._trace.request_id,
                 b"keep-alive" if self._connection.stays_open() else b"close",

@@ -32,8 +32,6 @@ def add_routes(app: web.Application, registry: LiveRegistry, draining: Callable[
         table = registry.current
         if draining():
             raise errors.DrainingError("The sidecar is about to stop", retry_after_s=1)
-        if not table.generation:
-            raise errors.NotReadyError("No registry has been loaded yet", retry_after_s=1)
         return json_answer(
             {
                 "status": "ready",

@@ -10,8 +10,9 @@ from email.utils import formatdate
 from typing import Final, NamedTuple, Protocol
 
 from proxy import errors
-from proxy.data_plane.downstream import ControlSession, Downstream, Handler, Rules
-from proxy.data_plane.exchange import Exchange, Plane
+from proxy.data_plane.downstream import Downstream
+from proxy.data_plane.exchange import Exchange
+from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
 from proxy.policy import browser, routing
 from proxy.wire.forwarding import Caller, connection_field
 from proxy.wire.head import RequestHead
@@ -85,15 +86,16 @@ class Door:
     def caller(self, peer: object) -> Caller:
         address = str(peer[0]) if isinstance(peer, tuple) else ""
         trusted = bool(self.entry.trusted) and _among(address, self.entry.trusted)
-        return Caller(address.encode(), b"http", trusted)
+        return Caller(address.encode(), b"http", self.plane.via, trusted=trusted)
 
     def handler(self, head: RequestHead, connection: Downstream) -> Handler:
-        self._admit(head)
+        if self.entry.hosts or b"origin" in head.noted:
+            self._admit(head)
         target = head.target
         if target.startswith((routing.TOOLS, routing.SERVERS)):
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
                 return _Reply(own, connection, head)
-            return Exchange(self.plane, head, connection, self._loop.time())
+            return Exchange(self.plane, head, connection, self.plane.now)
         if head.method == b"OPTIONS" and (target == b"*" or self._is_preflight(head)):
             return _Reply(self._own_options(head) or b"", connection, head)
         if connection.control is None:

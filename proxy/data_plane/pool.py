@@ -14,7 +14,7 @@ from proxy import errors
 from proxy.data_plane.upstream import Upstream
 from proxy.registry.snapshot import Endpoint
 from proxy.registry.tls import TlsContexts
-from proxy.wire.parser import HeadLimits
+from proxy.wire.reader import HeadLimits
 
 # An upstream that says `Keep-Alive: timeout=N` may close at N: we must have let go by then.
 _LET_GO_BEFORE_S = 1.0
@@ -49,10 +49,20 @@ class Pool:
 
     # --- take and give back ---
 
-    async def take(self, *, fresh: bool = False) -> Upstream:
-        """A connection, for as long as the caller holds it; `give_back` must follow.
+    def take_kept(self) -> Upstream | None:
+        """A kept connection, the one that was used last; `give_back` must follow. None: `take`."""
+        idle = self._idle
+        while idle and self.busy < self.endpoint.server.limits.max_requests:
+            upstream = idle.pop()
+            upstream.on_idle_loss = None
+            if upstream.quiet:
+                self.busy += 1
+                return upstream
+            self._drop(upstream)
+        return None
 
-        `fresh` asks for a new one: where one kept connection has died, others may have.
+    async def take(self) -> Upstream:
+        """A new connection, or one that another call gives back; `give_back` must follow.
 
         Raises `QueueFullError`, `QueueTimeoutError`, `ConnectFailedError`, `ConnectTimeoutError`.
         """
@@ -61,29 +71,19 @@ class Pool:
             raise self._full(f"{limits.max_requests} calls are in flight")
         self.busy += 1
         try:
-            return (None if fresh else self._take_idle()) or await self._take_new()
+            return await self._take_new()
         except BaseException:
             self.busy -= 1
             raise
 
-    def give_back(self, upstream: Upstream) -> None:
+    def give_back(self, upstream: Upstream, now: float) -> None:
         """Keep the connection if it can be used again, else close it."""
         self.busy -= 1
         upstream.release()
-        if self._keeps(upstream):
+        if upstream.reusable and self._keeps(upstream, now):
             self._offer(upstream)
         else:
             self._drop(upstream)
-
-    def _take_idle(self) -> Upstream | None:
-        idle = self._idle
-        while idle:
-            upstream = idle.pop()
-            upstream.on_idle_loss = None
-            if upstream.quiet:
-                return upstream
-            self._drop(upstream)
-        return None
 
     async def _take_new(self) -> Upstream:
         limits = self.endpoint.server.limits
@@ -127,8 +127,8 @@ class Pool:
         else:
             self._free_a_place()
 
-    def _keeps(self, upstream: Upstream) -> bool:
-        if not upstream.reusable or self._retired or upstream.transport.is_closing():
+    def _keeps(self, upstream: Upstream, now: float) -> bool:
+        if self._retired or upstream.transport.is_closing():
             return False
         keepalive = self.endpoint.server.keepalive
         if keepalive.max_requests and upstream.exchanges >= keepalive.max_requests:
@@ -136,7 +136,7 @@ class Pool:
         kept_for_s = keepalive.idle_s
         if upstream.keep_alive_s is not None:
             kept_for_s = min(kept_for_s, upstream.keep_alive_s - _LET_GO_BEFORE_S)
-        upstream.expires_at = self._loop.time() + kept_for_s
+        upstream.expires_at = now + kept_for_s
         return kept_for_s > 0
 
     def _offer(self, upstream: Upstream) -> None:

@@ -1,21 +1,22 @@
-"""One connection to an endpoint: send a request, stream its answer, say whether it may be used again.
+"""One connection to an endpoint: send a request, stream its answer, say if it may be used again.
 
 Knows one exchange at a time. Knows nothing of pools, routes or callers; what comes goes to a `Relay`.
 """
 
 import asyncio
 import select
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from proxy import errors
 from proxy.wire import fields
 from proxy.wire.framing import Body, body_reader
 from proxy.wire.head import UNTIL_CLOSE, ResponseHead
-from proxy.wire.parser import HeadLimits, ResponseReader
+from proxy.wire.parser import ResponseReader
+from proxy.wire.reader import HeadLimits
 
-_MOST_INTERIM_HEADS = 16
-_SWITCHING_PROTOCOLS = 101
-_CONTINUE = 100
+_MOST_INTERIM_HEADS: Final = 16
+_SWITCHING_PROTOCOLS: Final = 101
+_CONTINUE: Final = 100
 
 
 class Relay(Protocol):
@@ -34,35 +35,19 @@ class Relay(Protocol):
         """It does again."""
 
 
+class IdleLoss(Protocol):
+    """Who must know when an idle connection is gone."""
+
+    def forget(self, upstream: "Upstream") -> None: ...
+
+
 class Upstream(asyncio.Protocol):
     """One upstream connection. `reusable` tells the pool what to do with it after an exchange."""
-
-    __slots__ = (
-        "_body",
-        "_error",
-        "_held",
-        "_interim_heads",
-        "_limits",
-        "_loop",
-        "_poll",
-        "_reader",
-        "_relay",
-        "_waiter",
-        "_write_paused",
-        "answered",
-        "exchanges",
-        "expires_at",
-        "head",
-        "keep_alive_s",
-        "on_idle_loss",
-        "reusable",
-        "transport",
-    )
 
     def __init__(self, limits: HeadLimits) -> None:
         # Of the connection:
         self._loop = asyncio.get_running_loop()
-        self._limits = limits
+        self._reader = ResponseReader(limits)
         self._poll = select.poll()
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.on_idle_loss: IdleLoss | None = None  # the pool, while the connection lies in it
@@ -71,16 +56,17 @@ class Upstream(asyncio.Protocol):
         self.keep_alive_s: float | None = None  # what the upstream said in `Keep-Alive: timeout`
         self._write_paused = False
         # Of one exchange:
-        self._reader = ResponseReader(limits)
         self._relay: Relay | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._body: Body | None = None
+        self._answer: asyncio.Future[ResponseHead] | None = None
+        self._ended: asyncio.Future[None] | None = None  # while somebody waits for the end
+        self._head: ResponseHead | None = None
+        self._body: Body | None = None  # while the answer's body is not over
+        self._early: bytes | None = None  # payload that came before `relay` was called
         self._error: errors.ProxyError | None = None
-        self._held: list[bytes] | None = None
         self._interim_heads = 0
-        self.head: ResponseHead | None = None
         self.answered = False  # has a byte of the answer come?
         self.reusable = False
+        self.trailers: list[bytes] = []
 
     def __repr__(self) -> str:
         state = "busy" if self._relay else "idle"
@@ -95,7 +81,7 @@ class Upstream(asyncio.Protocol):
         One poll(2) of 0.3 us: without it, stray bytes that arrived while the loop was busy would
         answer the next call.
         """
-        return not self.transport.is_closing() and not self._poll.poll(0)
+        return not self._poll.poll(0)
 
     def close(self) -> None:
         """End the connection, at once and whatever it is doing."""
@@ -104,60 +90,54 @@ class Upstream(asyncio.Protocol):
 
     # --- for the exchange ---
 
-    def begin(self, relay: Relay, *, bodiless: bool) -> None:
-        """A new exchange; `bodiless` when the request is a HEAD."""
+    def begin(self, relay: Relay, *, bodiless: bool) -> "asyncio.Future[ResponseHead]":
+        """A new exchange; the future gives the final head, or raises `UpstreamError`.
+
+        `bodiless` when the request is a HEAD. (A future: a coroutine around it costs 0.3 us more.)
+        """
         self.exchanges += 1
         self._relay = relay
         self._reader.bodiless = bodiless
+        self._head = None
         self._body = None
-        self._held = None
-        self._interim_heads = 0
-        self._error = None
-        self.head = None
+        self._early = None
         self.answered = False
         self.reusable = False
+        self._answer = answer = self._loop.create_future()
         if self.transport.is_closing():
-            self._error = errors.UpstreamClosedError("The upstream closed the connection")
+            self._fail(errors.UpstreamClosedError("The upstream closed the connection"))
         if self._write_paused:
             relay.pause_request()
+        return answer
 
     def send(self, data: bytes) -> None:
         """Send some of the request. Only bytes of this request ever go in between `begin`s."""
-        if not self.transport.is_closing():  # else the loss is known, and told by `answer`
+        if not self.transport.is_closing():  # else the loss is known, and told by the future
             self.transport.write(data)
-
-    async def answer(self) -> ResponseHead:
-        """The final head; raises `UpstreamError` when there is none."""
-        while self.head is None:
-            await self._wait()
-        return self.head
 
     def relay(self) -> bytes:
         """Give the payload that came since the head; from now on it goes to the relay."""
-        held = self._held
-        self._held = None
-        if not held:
-            return b""
-        return held[0] if len(held) == 1 else b"".join(held)
+        early, self._early = self._early, None
+        return early or b""
 
     @property
     def complete(self) -> bool:
         """Is the answer over?"""
-        return self._body is not None and self._body.done
-
-    @property
-    def trailers(self) -> list[bytes]:
-        """The answer's trailer lines, once it is complete."""
-        return self._body.trailers if self._body is not None else []
+        return self._head is not None and self._body is None
 
     async def end(self) -> None:
         """Wait until the answer is over; raises `UpstreamError` when it breaks off."""
-        while not self.complete:
-            await self._wait()
+        if self._body is not None and self._error is None:
+            self._ended = self._loop.create_future()
+            await self._ended
+        if self._error is not None:
+            raise self._error
 
     def release(self) -> None:
         """The exchange is over, one way or another."""
         self._relay = None
+        self._answer = None
+        self._ended = None
 
     def pause(self) -> None:
         """The caller takes no more for now: read no more than the socket's buffer holds."""
@@ -168,17 +148,6 @@ class Upstream(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
-    async def _wait(self) -> None:
-        """Wait for news; raise what ended the answer, if that is the news."""
-        if self._error is None:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        if self._error is not None:
-            raise self._error
-
     # --- the answer, as it comes ---
 
     def data_received(self, data: bytes) -> None:
@@ -187,28 +156,37 @@ class Upstream(asyncio.Protocol):
             return
         self.answered = True
         try:
-            if self._body is None:
+            if self._body is not None:
+                self._read_body(self._body, data)
+            elif self._head is None:
                 self._read_head(data)
             else:
-                self._read_body(self._body, data)
+                # RFC 9112, 9.3: what comes behind the answer is no answer. Use this one no more.
+                self.reusable = False
+                self.transport.abort()
         except errors.ProxyError as error:
             self._fail(error)
 
     def _read_head(self, data: bytes) -> None:
-        head = self._reader.read(data)
+        reader = self._reader
+        head = reader.read(data)
         while head is not None and head.status < 200:  # noqa: PLR2004 - 1xx
             self._interim(head)
-            head = self._reader.read(self._reader.rest) if self._reader.rest else None
+            head = reader.read(reader.rest) if reader.rest else None
         if head is None:
             return
-        self.head = head
-        self._body = body = body_reader(head.body_bytes, _malformed)
-        self._held = []
-        if self._reader.rest:
-            self._read_body(body, self._reader.rest)
-        elif body.done:
-            self._complete(head, body)
-        self._wake()
+        self._head = head
+        rest = reader.rest
+        if head.body_bytes == len(rest):  # all in one piece, as most answers are
+            self._early = rest
+            self._complete(head)
+        else:
+            self._body = body = body_reader(head.body_bytes, _malformed)
+            self._early = b""
+            if rest or body.done:
+                self._read_body(body, rest)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(head)
 
     def _interim(self, head: ResponseHead) -> None:
         self._interim_heads += 1
@@ -220,34 +198,34 @@ class Upstream(asyncio.Protocol):
 
     def _read_body(self, body: Body, data: bytes) -> None:
         was_over = body.done
-        if was_over:
-            # RFC 9112, 9.3: what comes behind the answer is no answer. Never use this one again.
-            self.reusable = False
-            self.transport.abort()
-            return
-        payload = body.take(data)
-        if self._held is not None:
-            self._held.append(payload)
+        payload = b"" if was_over else body.take(data)
+        if self._early is not None:
+            self._early += payload
         elif payload and self._relay is not None:
             self._relay.piece(payload)
-        if body.done and self.head is not None:
-            self._complete(self.head, body)
-            self._wake()
+        if body.done and self._head is not None:
+            self._body = None
+            self.trailers = body.trailers
+            self._complete(self._head)
+            if body.rest or (was_over and data):
+                self.reusable = False
+            if self._ended is not None and not self._ended.done():
+                self._ended.set_result(None)
 
-    def _complete(self, head: ResponseHead, body: Body) -> None:
-        self.reusable = head.keep_alive and not body.rest and head.body_bytes != UNTIL_CLOSE
+    def _complete(self, head: ResponseHead) -> None:
+        self._interim_heads = 0
+        self.reusable = head.keep_alive and head.body_bytes != UNTIL_CLOSE
         if b"keep-alive" in head.noted:
             self.keep_alive_s = _timeout_of(head.noted[b"keep-alive"])
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     def _fail(self, error: errors.ProxyError) -> None:
         self.reusable = False
         self._error = error
-        self._wake()
         self.transport.abort()
+        for waiter in (self._answer, self._ended):
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+                waiter.exception()  # seen: the exchange may have been cancelled meanwhile
 
     # --- the connection ---
 
@@ -261,10 +239,11 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._relay is None:
             self._lost_while_idle()
-        elif self.head is not None and self.head.body_bytes == UNTIL_CLOSE and exc is None:
-            cast("Body", self._body).done = True
-            self._wake()
-        elif not self.complete:
+        elif self._head is not None and self._head.body_bytes == UNTIL_CLOSE and exc is None:
+            self._body = None
+            if self._ended is not None and not self._ended.done():
+                self._ended.set_result(None)
+        elif not self.complete and self._error is None:
             self._fail(errors.UpstreamClosedError("The upstream closed before its answer was over"))
 
     def _lost_while_idle(self) -> None:
@@ -282,12 +261,6 @@ class Upstream(asyncio.Protocol):
         self._write_paused = False
         if self._relay is not None:
             self._relay.resume_request()
-
-
-class IdleLoss(Protocol):
-    """Who must know when an idle connection is gone."""
-
-    def forget(self, upstream: Upstream) -> None: ...
 
 
 def _malformed(detail: str) -> errors.ProxyError:

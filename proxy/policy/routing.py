@@ -6,7 +6,7 @@ leaves. Knows nothing of who answers, or whether it is well.
 
 import re
 from collections.abc import Mapping
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from proxy import errors
@@ -37,22 +37,7 @@ class Passes(Protocol):
     def tool_paths(self) -> frozenset[bytes]: ...
 
 
-ToolT = TypeVar("ToolT")
 ServerT = TypeVar("ServerT", bound=Passes)
-
-
-class Match(NamedTuple, Generic[ToolT]):
-    """A tool, and the query that goes with the call (with its `?`, or empty)."""
-
-    tool: ToolT
-    query: bytes
-
-
-def match_tool(tools: Mapping[bytes, ToolT], target: bytes) -> Match[ToolT] | None:
-    """The tool that `/tools/{ns}.{tool}[?query]` names."""
-    name, mark, query = target[len(TOOLS) :].partition(b"?")
-    tool = tools.get(name)
-    return Match(tool, mark + query) if tool is not None else None
 
 
 def tool_not_found(target: bytes) -> errors.ProxyError:
@@ -67,16 +52,15 @@ def namespace_of(name: bytes) -> bytes:
     return name.partition(b".")[0]
 
 
-def match_passthrough(servers: Mapping[bytes, ServerT], target: bytes) -> Match[ServerT]:
-    """The server and path that `/servers/{ns}/{rest}` names; `query` is the rest with its slash."""
-    namespace, slash, rest = target[len(SERVERS) :].partition(b"/")
-    namespace, mark, query = namespace.partition(b"?")
+def match_passthrough(servers: Mapping[bytes, ServerT], target: bytes) -> tuple[ServerT, bytes]:
+    """The server and what is asked of it (path and query) by `/servers/{ns}/{rest}`."""
+    asked, mark, query = target[len(SERVERS) :].partition(b"?")
+    namespace, slash, rest = asked.partition(b"/")
     server = servers.get(namespace)
     if server is None:
         name = namespace.decode("ascii", "replace")
         raise errors.NamespaceNotFoundError(f"Namespace not found: {name}")
-    onward = slash + rest if not mark else mark + query
-    path = onward.partition(b"?")[0]
+    path = slash + rest
     if not _opens(server, path):
         raise errors.ToolNotFoundError(
             f"Not open: {path.decode('ascii', 'replace') or '/'}; the server's 'passthrough' in the "
@@ -86,7 +70,7 @@ def match_passthrough(servers: Mapping[bytes, ServerT], target: bytes) -> Match[
         raise errors.ForbiddenError(
             f"No way round the rules of single tools: {server.guarded}; call them under /tools/"
         )
-    return Match(server, onward if path else b"/" + onward)
+    return server, (path or b"/") + mark + query
 
 
 def _opens(server: Passes, path: bytes) -> bool:

@@ -109,7 +109,7 @@ class LiveRegistry:
         try:
             return resolve_template(template, self._environ, self.rules.secrets_dir)
         except ValueError as error:
-            _LOG.error("A secret can't be filled in: %s", error)  # noqa: TRY400 - no traceback: not a bug
+            _LOG.error("A secret can't be filled in: %s", error)
             return ""
 
     def _is_set(self, name: str) -> bool:

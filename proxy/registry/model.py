@@ -62,8 +62,7 @@ def _header_name(value: object) -> str:
     name = text(value).lower()
     if not _TOKEN.fullmatch(name):
         raise ValueError("expected a header's name")
-    role = request_role(name.encode())
-    if role is not None and role[0] is Role.OURS:
+    if request_role(name.encode()) is Role.OURS:
         raise ValueError(f"{name} is the sidecar's own to set, never passed on or injected")
     return name
 

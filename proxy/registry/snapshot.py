@@ -10,8 +10,8 @@ from typing import Final
 from proxy import errors
 from proxy.policy import routing
 from proxy.policy.health import Health, Verdict
-from proxy.registry.load import Loaded, Quarantined
 from proxy.registry.address import Address
+from proxy.registry.load import Loaded, Quarantined
 from proxy.registry.model import Dependencies, Server, Tool
 from proxy.wire.forwarding import Onward
 
@@ -47,19 +47,6 @@ class Endpoint:
 class LiveServer:
     """One server of the registry, ready to be called."""
 
-    __slots__ = (
-        "credentials",
-        "endpoints",
-        "guarded",
-        "injected",
-        "injected_names",
-        "passthrough",
-        "spec",
-        "stale",
-        "tool_paths",
-        "tools",
-    )
-
     def __init__(
         self, spec: Server, endpoints: tuple[Endpoint, ...], injected: dict[str, str], stale: str
     ) -> None:
@@ -90,15 +77,14 @@ class LiveServer:
         return Onward(
             method,
             endpoint.address.base.encode() + path,
-            endpoint.host,
+            b"Host: %b\r\n%b" % (endpoint.host, self.injected),
             self.credentials,
             self.injected_names,
-            self.injected,
         )
 
 
 class LiveTool:
-    """One tool, ready to be called."""
+    """One tool, ready to be called: a `Route` that is made once."""
 
     __slots__ = (
         "_onward",
@@ -110,7 +96,10 @@ class LiveTool:
         "path",
         "server",
         "spec",
+        "wants_object",
     )
+
+    label: Final = "/tools/{tool}"
 
     def __init__(self, server: LiveServer, spec: Tool, missing: tuple[str, ...]) -> None:
         self.server = server
@@ -119,12 +108,17 @@ class LiveTool:
         self.method = spec.method.encode()
         self.path = spec.path.encode()
         self.deadline_s = deadline_s(server.spec, spec)
-        self.idempotent = spec.idempotent or spec.method in _IDEMPOTENT
+        self.idempotent = spec.idempotent or self.method in _IDEMPOTENT
+        self.wants_object = self.method in _TAKES_A_BODY
         self.missing = missing  # names of required credentials that are not set
         self._onward: dict[Endpoint, Onward] = {}
 
     def __repr__(self) -> str:
         return f"<LiveTool {self.name}>"
+
+    @property
+    def tool_name(self) -> str:
+        return self.spec.name
 
     def onward(self, endpoint: Endpoint, query: bytes) -> Onward:
         """Where a call goes; made once per endpoint, since only the query ever differs."""
@@ -135,7 +129,35 @@ class LiveTool:
         return onward._replace(target=onward.target + query) if query else onward
 
 
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+class Passage:
+    """One request through a server's passthrough, in the same words as a `LiveTool`."""
+
+    __slots__ = ("deadline_s", "idempotent", "method", "server")
+
+    label: Final = "/servers/{ns}"
+    tool_name: Final = ""
+    missing: Final[tuple[str, ...]] = ()
+    wants_object: Final = False
+
+    def __init__(self, server: LiveServer, method: bytes) -> None:
+        self.server = server
+        self.method = method
+        self.deadline_s = deadline_s(server.spec, None)
+        self.idempotent = method in _IDEMPOTENT
+
+    @property
+    def name(self) -> str:
+        return self.server.spec.namespace
+
+    def onward(self, endpoint: Endpoint, path: bytes) -> Onward:
+        """Where the request goes: the path as it was sent."""
+        return self.server.onward(endpoint, self.method, path)
+
+
+Route = LiveTool | Passage
+
+_IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+_TAKES_A_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _BEST_FIRST: Final = (
     Verdict.HEALTHY,
     Verdict.UNKNOWN,
@@ -168,22 +190,20 @@ class Snapshot:
         for server in self.servers.values():
             yield from server.endpoints
 
-    def tool_called(self, target: bytes) -> routing.Match[LiveTool]:
-        """The tool that a target under `/tools/` names; raises when there is none."""
-        match = routing.match_tool(self.tools, target)
-        if match is None:
+    def tool_called(self, target: bytes) -> tuple[LiveTool, bytes]:
+        """The tool that a target under `/tools/` names, and the query; raises when there is none."""
+        name, mark, query = target[len(routing.TOOLS) :].partition(b"?")
+        tool = self.tools.get(name)
+        if tool is None:
             raise self._missing(target)
-        return match
+        return tool, mark + query
 
-    def server_called(self, target: bytes) -> routing.Match[LiveServer]:
-        """The server that a target under `/servers/` names; raises when it is not open."""
-        if not self.generation:
-            raise _not_ready()
-        return routing.match_passthrough(self.servers, target)
+    def server_called(self, method: bytes, target: bytes) -> tuple[Passage, bytes]:
+        """The server that a target under `/servers/` names, and the path; raises when it is shut."""
+        server, path = routing.match_passthrough(self.servers, target)
+        return Passage(server, method), path
 
     def _missing(self, target: bytes) -> errors.ProxyError:
-        if not self.generation:
-            return _not_ready()
         name = target[len(routing.TOOLS) :].partition(b"?")[0]
         namespace = routing.namespace_of(name).decode("ascii", "replace")
         for broken in self.quarantined:
@@ -324,7 +344,3 @@ def _as_bytes(passthrough: bool | tuple[str, ...]) -> bool | tuple[bytes, ...]: 
     if isinstance(passthrough, bool):
         return passthrough
     return tuple(prefix.encode() for prefix in passthrough)
-
-
-def _not_ready() -> errors.ProxyError:
-    return errors.NotReadyError("No registry has been loaded yet; try again", retry_after_s=1)

@@ -11,38 +11,23 @@ class ExchangeRecord:
     one; `route` is a bounded label and never a raw path.
     """
 
-    __slots__ = (
-        "attempts",
-        "code",
-        "endpoint",
-        "finished_at",
-        "method",
-        "request_bytes",
-        "request_id",
-        "response_bytes",
-        "route",
-        "server",
-        "started_at",
-        "status",
-        "tool",
-        "trace_id",
-    )
+    # On the class, so that a record costs what is said of its call and no more.
+    finished_at: float = 0.0
+    route: str = ""
+    server: str = ""
+    tool: str = ""
+    endpoint: str = ""
+    status: int = 0
+    code: str = ""
+    attempts: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    trace_id: bytes = b""
+    request_id: bytes = b""
 
     def __init__(self, started_at: float, method: bytes) -> None:
         self.started_at = started_at
-        self.finished_at = started_at
         self.method = method
-        self.route = ""
-        self.server = ""
-        self.tool = ""
-        self.endpoint = ""
-        self.status = 0
-        self.code = ""
-        self.attempts = 0
-        self.request_bytes = 0
-        self.response_bytes = 0
-        self.trace_id = b""
-        self.request_id = b""
 
     def __repr__(self) -> str:
         return f"<ExchangeRecord {self.route} {self.status} {self.code}>"

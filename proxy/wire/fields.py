@@ -1,16 +1,15 @@
-"""Which header fields concern a proxy: the tables, and one look-up by the name as sent.
+"""Which header fields concern a proxy: the tables, and one pass that sets them apart.
 
-Knows names (RFC 9110, 7.6.1, and our contract's header rules). Knows nothing of values.
+Knows names (RFC 9110, 7.6.1, and our contract's header rules). Knows nothing of what values mean.
 """
 
 import re
 from enum import Enum
-from functools import lru_cache
 from typing import Final
 
 
 class Role(Enum):
-    """What becomes of a field on its way through."""
+    """What becomes of a request's field on its way through."""
 
     OURS = "ours"  # read by us, ends here; we may write our own
     READ = "read"  # read by us, goes on
@@ -43,17 +42,20 @@ _REQUEST_OURS: Final = HOP_BY_HOP | {
     b"x-request-id",
 }
 _REQUEST_OURS_PREFIXES: Final = (b"proxy-", b"x-forwarded-")
-_REQUEST_READ: Final = frozenset(
+READ: Final = frozenset(
     {
         b"access-control-request-headers",
         b"access-control-request-method",
-        b"content-type",
         b"origin",
     }
 )
-_WITHHELD: Final = frozenset({b"authorization", b"cookie", b"x-api-key"})
-_RESPONSE_OURS: Final = HOP_BY_HOP | {b"content-length", b"x-chora-trace-id", b"x-request-id"}
-_RESPONSE_READ: Final = frozenset({b"content-type", b"date"})
+WITHHELD: Final = frozenset({b"authorization", b"cookie", b"x-api-key"})
+_RESPONSE_OURS: Final = HOP_BY_HOP | {
+    b"content-length",
+    b"date",
+    b"x-chora-trace-id",
+    b"x-request-id",
+}
 
 # Where our `cors.origins` speak, the upstream's own say gives way.
 CORS: Final = frozenset(
@@ -67,35 +69,80 @@ CORS: Final = frozenset(
     }
 )
 
-# Cached by the name as sent: names repeat, and a hit costs a quarter of lower() and three look-ups.
-# Bounded, so that invented names cost an eviction and no memory.
-_KEPT_NAMES: Final = 2048
+
+def _noting(names: frozenset[bytes], prefixes: tuple[bytes, ...] = ()) -> re.Pattern[bytes]:
+    """Matches a field line of one of these names, with the CRLF before it; groups: name, value."""
+    alternatives = [*map(re.escape, sorted(names)), *(prefix + rb"[^:\r]*" for prefix in prefixes)]
+    return re.compile(rb"\r\n(%b):[ \t]*([^\r]*)" % b"|".join(alternatives), re.IGNORECASE)
 
 
-@lru_cache(maxsize=_KEPT_NAMES)
-def request_role(name: bytes) -> tuple[Role, bytes] | None:
-    """Role and lower-case name of a request's field; None when it just goes on."""
+_REQUEST_NOTED: Final = _noting(_REQUEST_OURS | READ | WITHHELD, _REQUEST_OURS_PREFIXES)
+_RESPONSE_NOTED: Final = _noting(_RESPONSE_OURS)
+_UNDERSCORED: Final = re.compile(rb"\r\n[^:\r_]*_[^:\r]*:[^\r]*")
+_PADDED: Final = re.compile(rb"[ \t]\r")
+
+
+def set_apart_request(head: bytes, first_line_bytes: int) -> tuple[bytes, dict[bytes, bytes]]:
+    """See `_set_apart`, for a request's head."""
+    return _set_apart(_REQUEST_NOTED, head, first_line_bytes)
+
+
+def set_apart_response(head: bytes, first_line_bytes: int) -> tuple[bytes, dict[bytes, bytes]]:
+    """See `_set_apart`, for an answer's head."""
+    return _set_apart(_RESPONSE_NOTED, head, first_line_bytes)
+
+
+def _set_apart(
+    noted_lines: re.Pattern[bytes], head: bytes, first_line_bytes: int
+) -> tuple[bytes, dict[bytes, bytes]]:
+    """The field lines that go on, each with its CRLF in front; and the fields that concern us.
+
+    `head` is whole and judged. Noted fields map the lower-case name to the value; fields of one name
+    are joined with `, ` (RFC 9110, 5.3), which makes a repeated single-valued field ill-formed, as
+    it should be. One split in C and no loop: between other work a call from llhttp per field cost
+    1.3 us each, and a loop over the lines 1 us each; this costs 1.2 us for all.
+    """
+    pieces = noted_lines.split(head[first_line_bytes:-4])
+    names = [*map(bytes.lower, pieces[1::3])]
+    values = pieces[2::3]
+    noted = dict(zip(names, values))  # noqa: B905 - of one split; the check costs more than it is worth
+    if len(noted) != len(names) or _PADDED.search(head):
+        noted = _joined(names, values)
+    return b"".join(pieces[0::3]), noted
+
+
+def _joined(names: list[bytes], values: list[bytes]) -> dict[bytes, bytes]:
+    noted: dict[bytes, bytes] = {}
+    for name, padded in zip(names, values, strict=True):
+        value = padded.rstrip(b" \t")
+        if name in noted:
+            # Cookies are one list with another separator (RFC 6265, 5.4).
+            value = noted[name] + (b"; " if name == b"cookie" else b", ") + value
+        noted[name] = value
+    return noted
+
+
+def without_underscored(lines: bytes) -> bytes:
+    """The lines whose name has no underscore."""
+    return _UNDERSCORED.sub(b"", lines)
+
+
+def request_role(name: bytes) -> Role | None:
+    """What becomes of a request's field of this name; None when it just goes on."""
     lower = name.lower()
     if lower in _REQUEST_OURS or lower.startswith(_REQUEST_OURS_PREFIXES):
-        return Role.OURS, lower
-    if lower in _REQUEST_READ:
-        return Role.READ, lower
-    if lower in _WITHHELD:
-        return Role.WITHHELD, lower
-    if b"_" in lower:
-        return Role.UNDERSCORED, lower
-    return None
+        return Role.OURS
+    if lower in READ:
+        return Role.READ
+    if lower in WITHHELD:
+        return Role.WITHHELD
+    return Role.UNDERSCORED if b"_" in lower else None
 
 
-@lru_cache(maxsize=_KEPT_NAMES)
-def response_role(name: bytes) -> tuple[Role, bytes] | None:
-    """Role and lower-case name of an answer's field; None when it just goes on."""
-    lower = name.lower()
-    if lower in _RESPONSE_OURS:
-        return Role.OURS, lower
-    if lower in _RESPONSE_READ:
-        return Role.READ, lower
-    return None
+def without(lines: bytes, names: frozenset[bytes]) -> bytes:
+    """The lines (each with its CRLF in front) whose lower-case name is not among `names`."""
+    kept = [line for line in lines.split(b"\r\n")[1:] if name_of(line).lower() not in names]
+    return b"".join([b"\r\n" + line for line in kept])
 
 
 def name_of(line: bytes) -> bytes:
@@ -108,14 +155,9 @@ def tokens(value: bytes) -> list[bytes]:
     return [member for part in value.lower().split(b",") if (member := part.strip(b" \t"))]
 
 
-def without(lines: list[bytes], names: frozenset[bytes]) -> list[bytes]:
-    """The lines whose lower-case name is not among `names`."""
-    return [line for line in lines if name_of(line).lower() not in names]
-
-
-def one_visible(value: bytes | None, longest: int) -> bytes | None:
+def one_visible(value: bytes, longest: int) -> bytes | None:
     """The value if it is 1 to `longest` visible ASCII characters, else None."""
-    if value is not None and len(value) <= longest and _VISIBLE.fullmatch(value):
+    if len(value) <= longest and _VISIBLE.fullmatch(value):
         return value
     return None
 

@@ -6,62 +6,76 @@ with what we add. Knows nothing of where a head comes from or goes to.
 
 from typing import Final, NamedTuple
 
-from proxy.wire.fields import CORS, without
+from proxy.wire.fields import CORS, READ, WITHHELD, without
 from proxy.wire.head import CHUNKED, UNTIL_CLOSE, RequestHead, ResponseHead
 from proxy.wire.trace import Trace
 
 # With these, no body still means a length of nothing (RFC 9110, 8.6).
 _METHODS_WITH_A_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
+# Fields that most requests do not have, and that need more than to be left out.
+_RARE: Final = READ | WITHHELD | {b"max-forwards", b"via"}
+_CONTENT_TYPE: Final = frozenset({b"content-type"})
 _NO_CONTENT: Final = 204
 
 
-class Caller(NamedTuple):
-    """What a caller's connection adds to each request of its own."""
+class Caller:
+    """What a caller's connection adds to each request of its own.
 
-    address: bytes  # as in X-Forwarded-For
-    scheme: bytes
-    trusted: bool  # may its own X-Forwarded-* be believed?
+    `trusted` says whether its own `X-Forwarded-*` are to be believed; `lines` are those that are the
+    same for all of its requests when they are not, and our mark in `Via`.
+    """
+
+    __slots__ = ("address", "lines", "scheme", "trusted", "via_line")
+
+    def __init__(self, address: bytes, scheme: bytes, via: bytes, *, trusted: bool) -> None:
+        self.address = address
+        self.scheme = scheme
+        self.trusted = trusted
+        self.via_line = b"Via: %b\r\n" % via
+        self.lines = b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (
+            self.via_line,
+            address,
+            scheme,
+        )
 
 
 class Onward(NamedTuple):
-    """Where a request goes: the first line, Host, and the fields that this server gets or not."""
+    """Where requests of one kind go. `lines` are Host and what is injected, with CRLF behind."""
 
     method: bytes
     target: bytes
-    host: bytes
+    lines: bytes
     forwarded_credentials: frozenset[bytes]
     injected_names: frozenset[bytes]
-    injected: bytes  # whole lines, each with its CRLF
 
 
-def request_head(
-    head: RequestHead, onward: Onward, caller: Caller, trace: Trace, via: bytes
-) -> bytes:
+def request_head(head: RequestHead, onward: Onward, caller: Caller, trace: Trace) -> bytes:
     """The head to send upstream, but for its last fields: `framing_fields` ends it."""
     lines = head.lines
     if onward.injected_names:
         lines = without(lines, onward.injected_names)
-    if head.withheld and onward.forwarded_credentials:
-        allowed = onward.forwarded_credentials - onward.injected_names
-        lines = lines + [line for name, line in head.withheld if name in allowed]
-    noted = head.noted
-    injected = onward.injected
-    if b"max-forwards" in noted:
-        injected += _max_forwards(head)
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%b%bVia: %b%b\r\ntraceparent: %b\r\n%b%b" % (
+    if not _RARE.isdisjoint(head.noted):
+        lines += _rare_lines(head, onward)
+    return b"%b %b HTTP/1.1%b\r\n%b%b%b%b" % (
         onward.method,
         onward.target,
-        onward.host,
-        b"\r\n".join(lines),
-        b"\r\n" if lines else b"",
-        injected,
-        _forwarded(head, caller),
-        noted[b"via"] + b", " if b"via" in noted else b"",
-        via,
-        trace.traceparent,
-        b"tracestate: %b\r\n" % trace.tracestate if trace.tracestate else b"",
-        b"X-Request-Id: %b\r\nX-Chora-Trace-Id: %b\r\n" % (trace.request_id, trace.trace_id),
+        lines,
+        onward.lines,
+        _forwarded(head, caller) if caller.trusted else caller.lines,
+        b"" if caller.trusted else b"X-Forwarded-Host: %b\r\n" % head.authority,
+        trace.context_lines + trace.id_lines,
     )
+
+
+def _rare_lines(head: RequestHead, onward: Onward) -> bytes:
+    noted = head.noted
+    passing = READ | onward.forwarded_credentials - onward.injected_names
+    lines = [b"\r\n%b: %b" % (name, noted[name]) for name in noted if name in passing]
+    if b"via" in noted:
+        lines.append(b"\r\nVia: %b" % noted[b"via"])
+    if b"max-forwards" in noted:
+        lines.append(_max_forwards(head))
+    return b"".join(lines)
 
 
 def _max_forwards(head: RequestHead) -> bytes:
@@ -69,7 +83,7 @@ def _max_forwards(head: RequestHead) -> bytes:
     hops = head.noted[b"max-forwards"]
     if head.method != b"OPTIONS" or not hops.isdigit():
         return b""
-    return b"Max-Forwards: %d\r\n" % max(0, int(hops[:9]) - 1)
+    return b"\r\nMax-Forwards: %d" % max(0, int(hops[:9]) - 1)
 
 
 def framing_fields(method: bytes, body_bytes: int) -> bytes:
@@ -81,14 +95,22 @@ def framing_fields(method: bytes, body_bytes: int) -> bytes:
     return b"\r\n"
 
 
+def as_json(head: RequestHead, body_bytes: int) -> RequestHead:
+    """The same request for so many bytes of JSON, which the caller did not send."""
+    return RequestHead(
+        head.method,
+        head.target,
+        head.minor_version,
+        without(head.lines, _CONTENT_TYPE) + b"\r\nContent-Type: application/json",
+        head.noted,
+        body_bytes,
+        head.keep_alive,
+        head.authority,
+    )
+
+
 def _forwarded(head: RequestHead, caller: Caller) -> bytes:
-    """`X-Forwarded-*`: ours alone, unless the caller is a proxy that we trust."""
-    if not caller.trusted:
-        return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
-            caller.address,
-            caller.scheme,
-            head.authority,
-        )
+    """`Via` and `X-Forwarded-*` behind a proxy that we trust."""
     noted = head.noted
     before = noted.get(b"x-forwarded-for")
     kept = [
@@ -99,7 +121,8 @@ def _forwarded(head: RequestHead, caller: Caller) -> bytes:
     if b"forwarded" in noted:
         node = b'"[%b]"' % caller.address if b":" in caller.address else caller.address
         kept.append(b"Forwarded: %b, for=%b;proto=http\r\n" % (noted[b"forwarded"], node))
-    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%b" % (
+    return b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%b" % (
+        caller.via_line,
         before + b", " + caller.address if before else caller.address,
         noted.get(b"x-forwarded-proto", caller.scheme),
         noted.get(b"x-forwarded-host", head.authority),
@@ -110,49 +133,42 @@ def _forwarded(head: RequestHead, caller: Caller) -> bytes:
 _OUR_FORWARDED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 
 
-class Answering(NamedTuple):
-    """What our side of the connection decides about an answer."""
-
-    chunked: bool  # the body is sent chunked
-    keep_alive: bool
-    minor_version: int  # the caller's
-    cors: bytes  # whole lines, for a page from elsewhere
-
-
 def response_head(
-    head: ResponseHead, answering: Answering, trace: Trace, via: bytes, date: bytes
+    head: ResponseHead, *, chunked: bool, more_lines: bytes, via_line: bytes, date: bytes
 ) -> bytes:
-    """The whole head for the caller."""
-    lines = without(head.lines, CORS) if answering.cors else head.lines
+    """The whole head for the caller; `more_lines` are ours, with their CRLF behind."""
     noted = head.noted
-    length = noted.get(b"content-length")
-    if answering.chunked:
+    if chunked:
         framing = b"Transfer-Encoding: chunked\r\n"
-    elif length is not None and head.status != _NO_CONTENT:
-        framing = b"Content-Length: %b\r\n" % length
+    elif b"content-length" in noted and head.status != _NO_CONTENT:
+        framing = b"Content-Length: %b\r\n" % noted[b"content-length"]
     else:
         framing = b""
-    return (
-        b"HTTP/1.1 %d %b\r\n%b%b%b%b%b%bX-Request-Id: %b\r\nX-Chora-Trace-Id: %b\r\nVia: %b\r\n\r\n"
-    ) % (
-        head.status,
-        head.reason,
-        b"\r\n".join(lines),
-        b"\r\n" if lines else b"",
+    return b"HTTP/1.1 %b%b\r\n%bDate: %b\r\n%b%b\r\n" % (
+        head.status_line,
+        head.lines,
         framing,
-        b"" if b"date" in noted else b"Date: %b\r\n" % date,
-        answering.cors,
-        connection_field(keep_alive=answering.keep_alive, minor_version=answering.minor_version),
-        trace.request_id,
-        trace.trace_id,
-        via,
+        noted.get(b"date", date),
+        more_lines,
+        via_line,
     )
 
 
-def interim_head(head: ResponseHead, via: bytes) -> bytes:
+def with_cors(head: ResponseHead, cors_lines: bytes) -> ResponseHead:
+    """The same answer with our own say about who may read it, in place of the upstream's."""
+    return ResponseHead(
+        head.status,
+        head.status_line,
+        without(head.lines, CORS) + b"\r\n" + cors_lines[:-2],
+        head.noted,
+        head.body_bytes,
+        head.keep_alive,
+    )
+
+
+def interim_head(head: ResponseHead, via_line: bytes) -> bytes:
     """A 1xx head for the caller (RFC 9110, 15.2)."""
-    lines = b"".join([line + b"\r\n" for line in head.lines])
-    return b"HTTP/1.1 %d %b\r\n%bVia: %b\r\n\r\n" % (head.status, head.reason, lines, via)
+    return b"HTTP/1.1 %b%b\r\n%b\r\n" % (head.status_line, head.lines, via_line)
 
 
 def connection_field(*, keep_alive: bool, minor_version: int) -> bytes:

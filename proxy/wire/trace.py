@@ -28,34 +28,38 @@ class Trace(NamedTuple):
     """The names of one call.
 
     `trace_id` is what people search for: the caller's `X-Chora-Trace-Id`, or the W3C trace id.
+    `id_lines` go with the request and with its answer, `context_lines` with the request alone; whole
+    lines, each with its CRLF behind.
     """
 
-    traceparent: bytes
-    tracestate: bytes
     trace_id: bytes
     request_id: bytes
+    id_lines: bytes
+    context_lines: bytes
 
 
 def trace_of(noted: dict[bytes, bytes], random_bits: Callable[[int], int]) -> Trace:
     """Continue the caller's trace with a new parent id, or start one; keep or make the ids."""
-    tracestate = b""
+    # One draw for all: 128 bits of trace id, 64 of parent id, 128 of request id.
+    drawn = b"%080x" % random_bits(320)
+    w3c_id, parent_id, request_id = drawn[:32], drawn[32:48], drawn[48:]
+    flags, tracestate = b"01", b""
     if b"traceparent" in noted and (caller := _parsed(noted[b"traceparent"])) is not None:
         w3c_id, flags = caller
-        traceparent = b"00-%b-%016x-%02x" % (w3c_id, random_bits(64) or 1, flags)
         tracestate = _tracestate(noted.get(b"tracestate", b""))
-    else:
-        w3c_id = b"%032x" % (random_bits(128) or 1)
-        traceparent = b"00-%b-%016x-01" % (w3c_id, random_bits(64) or 1)
-    request_id = one_visible(noted.get(b"x-request-id"), _LONGEST_REQUEST_ID)
-    return Trace(
-        traceparent,
-        tracestate,
-        one_visible(noted.get(b"x-chora-trace-id"), _LONGEST_CORRELATION) or w3c_id,
-        request_id or b"%032x" % random_bits(128),
-    )
+    trace_id = w3c_id
+    if b"x-chora-trace-id" in noted:
+        trace_id = one_visible(noted[b"x-chora-trace-id"], _LONGEST_CORRELATION) or w3c_id
+    if b"x-request-id" in noted:
+        request_id = one_visible(noted[b"x-request-id"], _LONGEST_REQUEST_ID) or request_id
+    context = b"traceparent: 00-%b-%b-%b\r\n" % (w3c_id, parent_id, flags)
+    if tracestate:
+        context += b"tracestate: %b\r\n" % tracestate
+    id_lines = b"X-Request-Id: %b\r\nX-Chora-Trace-Id: %b\r\n" % (request_id, trace_id)
+    return Trace(trace_id, request_id, id_lines, context)
 
 
-def _parsed(traceparent: bytes) -> tuple[bytes, int] | None:
+def _parsed(traceparent: bytes) -> tuple[bytes, bytes] | None:
     """Trace id and flags of a valid header; of a repeated one, joined as it is, nothing."""
     match = _TRACEPARENT.fullmatch(traceparent)
     if match is None or b"," in traceparent:
@@ -65,7 +69,7 @@ def _parsed(traceparent: bytes) -> tuple[bytes, int] | None:
         return None
     if trace_id == _NO_TRACE or parent_id == _NO_PARENT:
         return None
-    return trace_id, int(flags, 16) & _KNOWN_FLAGS
+    return trace_id, b"%02x" % (int(flags, 16) & _KNOWN_FLAGS)
 
 
 def _tracestate(value: bytes) -> bytes:

@@ -1,0 +1,124 @@
+"""What the rooms of the data plane are to one another, and what they all share.
+
+Declared in one place, since the way of a call is also the way of its interruptions: an exchange talks
+to a caller's connection, and the connection to whatever answers. Decides nothing.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from proxy import errors
+from proxy.data_plane.pool import Pools
+from proxy.policy import browser
+from proxy.registry.snapshot import Snapshot
+from proxy.telemetry.record import ExchangeRecord
+from proxy.wire.forwarding import Caller
+from proxy.wire.head import RequestHead
+from proxy.wire.problem import Problem
+from proxy.wire.reader import HeadLimits
+
+# How long the rest of a body may take once it can change nothing any more (nginx: lingering).
+LINGER_S: Final = 5.0
+
+
+class Rules(NamedTuple):
+    """What a connection is held to: the settings as they were when it was accepted."""
+
+    heads: HeadLimits = HeadLimits()
+    head_timeout_s: float = 10.0
+    idle_s: float = 75.0
+    read_buffer_bytes: int = 64 * 1024
+    high_water_bytes: int = 256 * 1024
+    low_water_bytes: int = 64 * 1024
+    half_close: bool = False
+
+
+class Handler(Protocol):
+    """What answers one request: an exchange, or the bridge to the control plane."""
+
+    due_at: float
+
+    async def run(self) -> None: ...
+
+    def overdue(self, now: float) -> errors.ProxyError | None:
+        """`due_at` has come: what is wrong; or nothing, and a later `due_at`."""
+
+    def request_piece(self, payload: bytes) -> None:
+        """More of the body, or (with nothing) its end."""
+
+    def pause_answer(self) -> None: ...
+
+    def resume_answer(self) -> None: ...
+
+
+class ControlSession(Protocol):
+    """The control plane's side of one connection."""
+
+    def handler(self, head: RequestHead) -> Handler: ...
+
+    def close(self) -> None: ...
+
+
+class CallerSide(Protocol):
+    """All that an exchange needs of the caller's connection."""
+
+    caller: Caller
+    due_at: float  # loop time at which the handler's `overdue` is asked
+
+    @property
+    def body_complete(self) -> bool: ...
+
+    def stays_open(self) -> bool:
+        """May another request follow this one?"""
+
+    def last(self) -> None:
+        """None may: close once this is answered."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def send_problem(self, parts: Problem) -> None: ...
+
+    def take_body(self) -> bytes:
+        """The payload that came before anyone asked; from now on it comes by `request_piece`."""
+
+    async def body_begun(self) -> None:
+        """Wait for the first payload, or the end."""
+
+    async def body_end(self) -> None:
+        """Wait until the request's body is over."""
+
+    def limit_body(self, most_bytes: int) -> None:
+        """Interrupt with `BodyTooLargeError` when it is, or becomes, larger; raises if it is."""
+
+    def trailers(self) -> list[bytes]: ...
+
+    def pause_body(self) -> None: ...
+
+    def resume_body(self) -> None: ...
+
+    def break_off(self, *, reset: bool) -> None:
+        """End the connection so that it can't be taken for the end of an answer."""
+
+    def interruption(self) -> errors.ProxyError | None:
+        """Why the task was cancelled; None when the caller is gone."""
+
+
+class Plane:
+    """What every exchange of this sidecar shares. The mutable fields have one owner: the door."""
+
+    def __init__(
+        self,
+        instance: str,
+        table: Callable[[], Snapshot],
+        pools: Pools,
+        publish: Callable[[ExchangeRecord], None],
+    ) -> None:
+        self.instance = instance
+        self.via = b"1.1 " + instance.encode()
+        self.table = table
+        self.pools = pools
+        self.publish = publish
+        self.date = b""  # as in the Date field, renewed every half second
+        self.now = 0.0  # the loop's time as of the last sweep: good enough for what is idle
+        self.cors: browser.CorsRules | None = None
+        self.max_timeout_s = 600.0
