@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
-from typing import Final
+from typing import Final, TextIO
 
 import orjson
 
@@ -139,9 +139,9 @@ def _check(options: argparse.Namespace) -> int:
     except RegistryRejectedError as error:
         return _complain(str(error))
     for finding in loaded.findings:
-        print(f"{finding.severity}: {finding}", file=sys.stderr)
+        _say(f"{finding.severity}: {finding}", sys.stderr)
     tools = sum(len(server.tools) for server in loaded.servers)
-    print(
+    _say(
         f"{settings.registry.path}: {len(loaded.servers)} servers, {tools} tools,"
         f" {len(loaded.quarantined)} quarantined"
     )
@@ -158,8 +158,12 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _complain(text: str) -> int:
     for line in text.splitlines():
-        print(f"toolproxy: {line}", file=sys.stderr)
+        _say(f"toolproxy: {line}", sys.stderr)
     return _UNUSABLE
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream, flush=True)
 
 
 def _log_to_stderr(settings: Settings) -> None:

@@ -1,7 +1,8 @@
-"""`toolproxy demo`: two small tool servers, a registry and a sidecar, for the first five minutes."""
+"""`toolproxy demo`: two small tool servers, a registry and a sidecar, for the first minutes."""
 
 import asyncio
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,16 +48,18 @@ async def run_demo(settings: Settings, environ: Mapping[str, str]) -> int:
     runners = [await _serve(_text_server()), await _serve(_clock_server())]
     ports = [runner.addresses[0][1] for runner in runners]
     registry = Path(settings.registry.path)
-    registry.write_text(_REGISTRY.format(text_port=ports[0], clock_port=ports[1]))
+    text = _REGISTRY.format(text_port=ports[0], clock_port=ports[1])
+    await asyncio.to_thread(registry.write_text, text)
     sidecar = Sidecar(settings, lambda: settings, environ)
     try:
         address = await sidecar.start()
         sidecar.install_signals()
-        print(_invitation(address, registry), flush=True)
+        sys.stdout.write(_invitation(address, registry) + "\n")
+        sys.stdout.flush()
         await sidecar.stopped()
     except (RegistryRejectedError, CannotListenError) as error:
         await sidecar.close()
-        print(f"toolproxy: {error}\ntoolproxy: choose another with --listen 127.0.0.1:0")
+        sys.stderr.write(f"toolproxy: {error}; choose another with --listen 127.0.0.1:0\n")
         return 2
     finally:
         for runner in runners:

@@ -1,8 +1,8 @@
 """Every way in which the sidecar itself can fail a call.
 
-An error carries facts: status, code, blame, whether the same call may be sent again, and its name in
-RFC 9209 (`Proxy-Status`). Who handles one reads the facts and never lists types. Knows nothing of
-sockets, and nothing of how an error is written down.
+An error carries facts: status, code, blame, whether the same call may be sent again, and its name
+in RFC 9209 (`Proxy-Status`). Who handles one reads the facts and never lists types. Knows nothing
+of sockets, and nothing of how an error is written down.
 """
 
 from enum import Enum
@@ -20,8 +20,8 @@ class Blame(Enum):
 class ProxyError(Exception):
     """A call that the sidecar answers in its own name.
 
-    `detail` is one sentence for a person: why, and what to do. `retry_after_s` becomes `Retry-After`.
-    The status, code and wording of each class are the error table of the HTTP contract.
+    `detail` is one sentence for a person: why, and what to do. `retry_after_s` becomes
+    `Retry-After`. Status, code and wording of each class are the error table of the HTTP contract.
     """
 
     status: ClassVar[int]

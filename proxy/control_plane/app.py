@@ -66,7 +66,7 @@ def _problems(instance: str) -> Middleware:
             if error.status < 400:  # noqa: PLR2004 - a redirection is no error
                 raise
             return _answer(_KNOWN.get(error.status, _not_found)(request), instance)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a bug here is one answer, logged; calls go on
             _LOG.exception("A bug of ours in %s %s", request.method, request.path)
             return _answer(errors.InternalError("The sidecar failed; its log says why"), instance)
 

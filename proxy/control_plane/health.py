@@ -1,4 +1,4 @@
-"""`/health`, `/livez`, `/readyz`: how the upstreams are, and whether this sidecar should get calls."""
+"""`/health`, `/livez`, `/readyz`: how are the upstreams, and should this sidecar get calls?"""
 
 from collections.abc import Callable
 from http import HTTPStatus

@@ -17,7 +17,7 @@ from proxy.policy import browser, routing
 from proxy.wire.forwarding import Caller, connection_field
 from proxy.wire.head import RequestHead
 
-# One timer for every limit in time: each call is late by half of this on average, and costs nothing.
+# One timer for all limits in time: late by half of this on average, and free for a call.
 SWEEP_S: Final = 0.05
 # While draining, a connection that was used this lately may have its next request on the way.
 _RECENT_S: Final = 1.0
@@ -108,7 +108,7 @@ class Door:
             rules = self.entry.origins or _NO_ORIGINS
             if not browser.origin_allowed(head.noted[b"origin"], head.authority, rules):
                 raise errors.OriginNotAllowedError(
-                    "Pages of this origin may not call here; cors.origins in the settings names who may"
+                    "Pages of this origin may not call here; cors.origins in the settings says who"
                 )
         if self.entry.hosts and not browser.host_allowed(head.authority, self.entry.hosts):
             raise errors.ForbiddenError("This Host is not served; allowed_hosts in the settings is")

@@ -251,7 +251,7 @@ class Downstream(Intake):
     def break_off(self, *, reset: bool) -> None:
         self._closing = True
         if reset:
-            # The answer's end would be the connection's end: only a reset tells it from a whole one.
+            # The answer's end would be the connection's: only a reset tells it from a whole one.
             raw = self._transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()

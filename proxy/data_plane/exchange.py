@@ -1,4 +1,4 @@
-"""One request and its answer, stage by stage: route, admit, take a connection, ask, pass back, record.
+"""One request and its answer, stage by stage: route, admit, connect, ask, pass back, record.
 
 Bodies do not pass through here: pieces go from connection to connection as they come, and each side
 is paused while the other is full. Knows neither sockets nor formats other than HTTP.
@@ -75,7 +75,7 @@ class Exchange:
             if interruption is None:
                 raise
             self._refuse(interruption)
-        except Exception:  # a bug must not take the connection's other requests with it
+        except Exception:  # noqa: BLE001 - a bug must not take the caller's other requests with it
             _LOG.exception("A bug of ours in %s", self._record)
             self._refuse(errors.InternalError("The sidecar failed; its log says why"))
         finally:
@@ -271,7 +271,7 @@ class Exchange:
         )
 
     def _only_idle_counts(self, answer: ResponseHead, route: Route) -> None:
-        """From the answer's head on there is no deadline, only silence; for events not even that."""
+        """After the head there is no deadline, only silence counts; for events not even that."""
         if _EVENT_STREAM in answer.lines.lower():
             self.due_at = self._client.due_at = _FOREVER
             return

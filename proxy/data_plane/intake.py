@@ -1,7 +1,7 @@
 """What comes from a caller, and in which order: heads, bodies, what is ahead of its turn, its end.
 
-One request is taken in at a time; bytes behind it stay unparsed until its answer is out. Knows nothing
-of who answers: `Downstream` builds on it.
+One request is taken in at a time; bytes behind it stay unparsed until its answer is out. Knows
+nothing of who answers: `Downstream` builds on it.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ _LET_GO_BEFORE_S = 1.0
 
 
 class Pool:
-    """All connections to one endpoint. Every connection counts from before its connect to its end."""
+    """All connections to one endpoint; each counts from before its connect to its end."""
 
     def __init__(self, endpoint: Endpoint, limits: HeadLimits, tls: TlsContexts) -> None:
         self.endpoint = endpoint

@@ -1,7 +1,7 @@
 """What the rooms of the data plane are to one another, and what they all share.
 
-Declared in one place, since the way of a call is also the way of its interruptions: an exchange talks
-to a caller's connection, and the connection to whatever answers. Decides nothing.
+Declared in one place, since the way of a call is also the way of its interruptions: an exchange
+talks to a caller's connection, and the connection to whatever answers. Decides nothing.
 """
 
 from collections.abc import Callable

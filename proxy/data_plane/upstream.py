@@ -1,6 +1,7 @@
 """One connection to an endpoint: send a request, stream its answer, say if it may be used again.
 
-Knows one exchange at a time. Knows nothing of pools, routes or callers; what comes goes to a `Relay`.
+Knows one exchange at a time. Knows nothing of pools, routes or callers: what comes goes to a
+`Relay`.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ def origin_allowed(origin: bytes, authority: bytes, rules: CorsRules) -> bool:
 
 
 def host_allowed(authority: bytes, allowed: frozenset[bytes]) -> bool:
-    """Is the Host one of ours? A name that was rebound to our address is not (with or without port)."""
+    """Is the Host, with or without its port, one of ours? A name rebound to our address is not."""
     authority = authority.lower()
     name = (
         authority.rpartition(b":")[0]

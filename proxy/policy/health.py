@@ -69,7 +69,7 @@ class Health:
 
 
 def probe_verdict(status: int, expect: tuple[int, ...]) -> tuple[Verdict, str]:
-    """What a probe's status says: 404 means that there is no health endpoint, not that it is ill."""
+    """What a probe's status says: 404 means no health endpoint, and nothing ill."""
     good = status in expect if expect else status in _GOOD
     if good:
         return Verdict.HEALTHY, f"answered {status}"

@@ -63,8 +63,8 @@ def match_passthrough(servers: Mapping[bytes, ServerT], target: bytes) -> tuple[
     path = slash + rest
     if not _opens(server, path):
         raise errors.ToolNotFoundError(
-            f"Not open: {path.decode('ascii', 'replace') or '/'}; the server's 'passthrough' in the "
-            "registry names what is"
+            f"Not open: {path.decode('ascii', 'replace') or '/'}; the server's 'passthrough' in"
+            " the registry names what is"
         )
     if server.guarded:
         raise errors.ForbiddenError(

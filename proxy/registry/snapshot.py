@@ -1,7 +1,7 @@
 """The live table: servers, tools and endpoints, with what was learnt of each endpoint.
 
 A snapshot is replaced whole, never changed; a call keeps the one that it started with. An endpoint
-that stays keeps what was learnt and gets what was newly configured. Knows nothing of files or pools.
+that stays keeps what was learnt and gets what was newly configured. Knows nothing of files, pools.
 """
 
 from collections.abc import Callable, Iterator
@@ -191,7 +191,7 @@ class Snapshot:
             yield from server.endpoints
 
     def tool_called(self, target: bytes) -> tuple[LiveTool, bytes]:
-        """The tool that a target under `/tools/` names, and the query; raises when there is none."""
+        """The tool that a target under `/tools/` names, and the query; raises if there is none."""
         name, mark, query = target[len(routing.TOOLS) :].partition(b"?")
         tool = self.tools.get(name)
         if tool is None:
@@ -199,7 +199,7 @@ class Snapshot:
         return tool, mark + query
 
     def server_called(self, method: bytes, target: bytes) -> tuple[Passage, bytes]:
-        """The server that a target under `/servers/` names, and the path; raises when it is shut."""
+        """The server that a target under `/servers/` names, and the path; raises if it is shut."""
         server, path = routing.match_passthrough(self.servers, target)
         return Passage(server, method), path
 

@@ -64,10 +64,12 @@ class Watch:
 
     async def _batches(self) -> AsyncGenerator[None, None]:
         """Once when the watch stands, then once per burst of changes."""
-        target = Path(os.path.realpath(self._path))
+        target = Path(os.path.realpath(self._path))  # noqa: ASYNC240 - a stat of a local file
         names = {self._path.name, target.name, _CONFIG_MAP_LINK}
         # The file itself too: a single file that is bind-mounted lies in no folder that changes.
-        watched = {self._path.parent, target.parent} | ({target} if target.exists() else set())
+        watched = {self._path.parent, target.parent}
+        if target.exists():  # noqa: ASYNC240 - as above
+            watched.add(target)
 
         def concerns_us(_: Change, path: str) -> bool:
             return os.path.basename(path) in names  # noqa: PTH119 - called for every file there

@@ -97,10 +97,10 @@ def _set_apart(
 ) -> tuple[bytes, dict[bytes, bytes]]:
     """The field lines that go on, each with its CRLF in front; and the fields that concern us.
 
-    `head` is whole and judged. Noted fields map the lower-case name to the value; fields of one name
-    are joined with `, ` (RFC 9110, 5.3), which makes a repeated single-valued field ill-formed, as
-    it should be. One split in C and no loop: between other work a call from llhttp per field cost
-    1.3 us each, and a loop over the lines 1 us each; this costs 1.2 us for all.
+    `head` is whole and judged. Noted fields map the lower-case name to the value; fields of one
+    name are joined with `, ` (RFC 9110, 5.3), which makes a repeated single-valued field
+    ill-formed, as it should be. One split in C and no loop: between other work a call from
+    llhttp per field cost 1.3 us each, and a loop over the lines 1 us each; this 1.2 us for all.
     """
     pieces = noted_lines.split(head[first_line_bytes:-4])
     names = [*map(bytes.lower, pieces[1::3])]

@@ -21,8 +21,8 @@ _NO_CONTENT: Final = 204
 class Caller:
     """What a caller's connection adds to each request of its own.
 
-    `trusted` says whether its own `X-Forwarded-*` are to be believed; `lines` are those that are the
-    same for all of its requests when they are not, and our mark in `Via`.
+    `trusted` says whether its own `X-Forwarded-*` are to be believed; `lines` are those that are
+    the same for all of its requests when they are not, and our mark in `Via`.
     """
 
     __slots__ = ("address", "lines", "scheme", "trusted", "via_line")
@@ -179,5 +179,5 @@ def connection_field(*, keep_alive: bool, minor_version: int) -> bytes:
 
 
 def needs_chunks(head: ResponseHead, caller_minor_version: int) -> bool:
-    """Is an answer of unknown length to be sent chunked? To HTTP/1.0 it ends with the connection."""
+    """Is an answer of unknown length sent chunked? To HTTP/1.0 it ends with the connection."""
     return head.body_bytes in {CHUNKED, UNTIL_CLOSE} and caller_minor_version == 1

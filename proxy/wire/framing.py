@@ -1,7 +1,7 @@
 """Where a body ends, and what of its bytes is payload (RFC 9112, 6 and 7).
 
-Three readers of one form: `take` gives the payload in some bytes, `done` says that the body is over,
-`rest` holds what came behind it. Knows nothing of heads, sockets or flow.
+Three readers of one form: `take` gives the payload in some bytes, `done` says that the body is
+over, `rest` holds what came behind it. Knows nothing of heads, sockets or flow.
 """
 
 import re

@@ -101,7 +101,7 @@ class RequestReader(HeadReader[RequestHead]):
 
     def _too_large(self) -> errors.ProxyError:
         return errors.HeadersTooLargeError(
-            f"The head has more than {self._limits.head_bytes} bytes or {self._limits.fields} fields"
+            f"The head has over {self._limits.head_bytes} bytes or {self._limits.fields} fields"
         )
 
 
@@ -159,6 +159,7 @@ class ResponseReader(HeadReader[ResponseHead]):
         return True
 
     def _skip_empty_lines(self, data: bytes) -> bytes:
+        del data
         raise self._malformed("an empty line stands where it should begin")
 
     def _new_parser(self, listener: Listener) -> Parser:

@@ -1,8 +1,8 @@
 """Bytes to a complete head, judged: collect until the empty line, refuse early, respect the limits.
 
-llhttp judges the grammar. It is never shown a body: where a message ends is decided in `framing`, so
-none of its habits around bodies, upgrades and pipelining matter. What a head means is the business
-of the two sub-classes in `parser`.
+llhttp judges the grammar. It is never shown a body: where a message ends is decided in `framing`,
+so none of its habits around bodies, upgrades and pipelining matter. What a head means is the
+business of the two sub-classes in `parser`.
 """
 
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
@@ -155,9 +155,9 @@ class HeadReader(Generic[HeadT]):
         if listener.marks:
             raise self._malformed("it does not end where its first empty line is")
         # Most heads are too short to have too many fields, and need no counting.
-        if len(head) > _SHORTEST_FIELD_BYTES * limits.fields:
-            if head.count(b"\r\n") > limits.fields + 2:
-                raise self._too_large()
+        may_be_many = len(head) > _SHORTEST_FIELD_BYTES * limits.fields
+        if may_be_many and head.count(b"\r\n") > limits.fields + 2:
+            raise self._too_large()
         return line
 
     # What kind of head it is:

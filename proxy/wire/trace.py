@@ -28,8 +28,8 @@ class Trace(NamedTuple):
     """The names of one call.
 
     `trace_id` is what people search for: the caller's `X-Chora-Trace-Id`, or the W3C trace id.
-    `id_lines` go with the request and with its answer, `context_lines` with the request alone; whole
-    lines, each with its CRLF behind.
+    `id_lines` go with the request and with its answer, `context_lines` with the request alone;
+    whole lines, each with its CRLF behind.
     """
 
     trace_id: bytes
