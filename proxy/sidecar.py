@@ -60,9 +60,7 @@ class Sidecar:
         self._pools = Pools(_heads(settings), self._tls)
         # Names this process in Via: only our own mark must ever be taken for a loop.
         instance = f"toolproxy-{secrets.token_hex(4)}"
-        self._plane = Plane(
-            instance, lambda: self.registry.current, self._pools, self.metrics.observe
-        )
+        self._plane = Plane(instance, self.registry, self._pools, self.metrics.observe)
         self._surfaces = Surfaces(
             self.registry, self.metrics, instance, lambda: self._draining, lambda: self._plane.cors
         )

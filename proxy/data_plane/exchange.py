@@ -85,7 +85,7 @@ class Exchange:
 
     def _route(self) -> tuple[Route, bytes]:
         """The tool or passage that is asked for, and what of the target goes with it."""
-        table, head, record = self._plane.table(), self._head, self._record
+        table, head, record = self._plane.registry.current, self._head, self._record
         route: Route
         if head.target.startswith(routing.TOOLS):
             record.route = "/tools/{tool}"

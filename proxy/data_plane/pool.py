@@ -80,10 +80,13 @@ class Pool:
         """Keep the connection if it can be used again, else close it."""
         self.busy -= 1
         upstream.release()
-        if upstream.reusable and self._keeps(upstream, now):
+        if not (upstream.reusable and self._keeps(upstream, now)):
+            self._drop(upstream)
+        elif self._waiters:
             self._offer(upstream)
         else:
-            self._drop(upstream)
+            upstream.on_idle_loss = self
+            self._idle.append(upstream)
 
     async def _take_new(self) -> Upstream:
         limits = self.endpoint.server.limits

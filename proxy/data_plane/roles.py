@@ -103,19 +103,25 @@ class CallerSide(Protocol):
         """Why the task was cancelled; None when the caller is gone."""
 
 
+class HasSnapshot(Protocol):
+    """Where the live table is: replaced whole, so an exchange takes it once."""
+
+    current: Snapshot
+
+
 class Plane:
     """What every exchange of this sidecar shares. The mutable fields have one owner: the door."""
 
     def __init__(
         self,
         instance: str,
-        table: Callable[[], Snapshot],
+        registry: HasSnapshot,
         pools: Pools,
         publish: Callable[[ExchangeRecord], None],
     ) -> None:
         self.instance = instance
         self.via = b"1.1 " + instance.encode()
-        self.table = table
+        self.registry = registry
         self.pools = pools
         self.publish = publish
         self.date = b""  # as in the Date field, renewed every half second

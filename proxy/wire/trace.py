@@ -42,21 +42,29 @@ def trace_of(noted: dict[bytes, bytes], random_bits: Callable[[int], int]) -> Tr
     """Continue the caller's trace with a new parent id, or start one; keep or make the ids."""
     # One draw for all: 128 bits of trace id, 64 of parent id, 128 of request id.
     drawn = b"%080x" % random_bits(320)
-    w3c_id, parent_id, request_id = drawn[:32], drawn[32:48], drawn[48:]
-    flags, tracestate = b"01", b""
-    if b"traceparent" in noted and (caller := _parsed(noted[b"traceparent"])) is not None:
-        w3c_id, flags = caller
-        tracestate = _tracestate(noted.get(b"tracestate", b""))
+    w3c_id, parent_id, request_id, flags, tracestate = (
+        drawn[:32],
+        drawn[32:48],
+        drawn[48:],
+        b"01",
+        b"",
+    )
     trace_id = w3c_id
-    if b"x-chora-trace-id" in noted:
-        trace_id = one_visible(noted[b"x-chora-trace-id"], _LONGEST_CORRELATION) or w3c_id
-    if b"x-request-id" in noted:
-        request_id = one_visible(noted[b"x-request-id"], _LONGEST_REQUEST_ID) or request_id
-    context = b"traceparent: 00-%b-%b-%b\r\n" % (w3c_id, parent_id, flags)
-    if tracestate:
-        context += b"tracestate: %b\r\n" % tracestate
-    id_lines = b"X-Request-Id: %b\r\nX-Chora-Trace-Id: %b\r\n" % (request_id, trace_id)
-    return Trace(trace_id, request_id, id_lines, context)
+    if not _CALLERS_NAMES.isdisjoint(noted):
+        if b"traceparent" in noted and (caller := _parsed(noted[b"traceparent"])) is not None:
+            w3c_id, flags = caller
+            tracestate = _tracestate(noted.get(b"tracestate", b""))
+        trace_id = one_visible(noted.get(b"x-chora-trace-id", b""), _LONGEST_CORRELATION) or w3c_id
+        request_id = one_visible(noted.get(b"x-request-id", b""), _LONGEST_REQUEST_ID) or request_id
+    return Trace(
+        trace_id,
+        request_id,
+        b"X-Request-Id: %b\r\nX-Chora-Trace-Id: %b\r\n" % (request_id, trace_id),
+        b"traceparent: 00-%b-%b-%b\r\n%b" % (w3c_id, parent_id, flags, tracestate),
+    )
+
+
+_CALLERS_NAMES: Final = frozenset({b"traceparent", b"x-chora-trace-id", b"x-request-id"})
 
 
 def _parsed(traceparent: bytes) -> tuple[bytes, bytes] | None:
@@ -73,9 +81,9 @@ def _parsed(traceparent: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _tracestate(value: bytes) -> bytes:
-    """The members in order, or nothing where one is ill-formed or a key is repeated."""
+    """The whole line, members in order; nothing where one is ill-formed or a key is repeated."""
     members = [member for part in value.split(b",") if (member := part.strip(b" \t"))]
     keys = {member.partition(b"=")[0] for member in members}
     if len(keys) != len(members) or not all(map(_MEMBER.fullmatch, members)):
         return b""
-    return b",".join(members[:_MOST_MEMBERS])
+    return b"tracestate: %b\r\n" % b",".join(members[:_MOST_MEMBERS]) if members else b""

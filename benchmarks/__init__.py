@@ -1,0 +1,1 @@
+"""Load and figures: what a call costs here, beside its peers, in one run."""
