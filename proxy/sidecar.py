@@ -36,6 +36,7 @@ _LOG = logging.getLogger("toolproxy")
 _BACKLOG: Final = 1024
 # A collection walks what start-up made and nobody will free: seen as p99. Rarer, and without that.
 _GC_THRESHOLD: Final = 20_000
+_NO_LIMIT: Final = 1 << 30
 
 
 class CannotListenError(Exception):
@@ -79,7 +80,15 @@ class Sidecar:
         self.registry.listen(self._registry_changed)
         self.registry.load_first()
         app = application(self._surfaces)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        # Heads are limited at the door, so aiohttp's own limits must never be the ones that speak.
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            max_line_size=_NO_LIMIT,
+            max_field_size=_NO_LIMIT,
+            max_headers=_NO_LIMIT,
+        )
         await self._runner.setup()
         bridge = Bridge(
             _server_of(self._runner), paths(app), self.metrics.observe, self._surfaces.instance

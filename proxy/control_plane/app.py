@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
 from proxy import errors
@@ -17,8 +17,10 @@ from proxy.policy.browser import CorsRules, cors_fields
 from proxy.registry.live import LiveRegistry
 from proxy.telemetry.metrics import Metrics
 from proxy.wire.problem import problem
+from proxy.wire.trace import Trace
 
 _LOG = logging.getLogger("toolproxy")
+_IDS: Final = ("X-Chora-Trace-Id", "X-Request-Id")  # given by the bridge with every request
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -53,7 +55,7 @@ def _problems(instance: str) -> Middleware:
         try:
             return await handler(request)
         except errors.ProxyError as error:
-            return _answer(error, instance)
+            return _answer(error, instance, request)
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             return _answer(
@@ -61,14 +63,16 @@ def _problems(instance: str) -> Middleware:
                     f"{request.path} takes {allowed}", headers=(("Allow", allowed),)
                 ),
                 instance,
+                request,
             )
         except web.HTTPException as error:
             if error.status < 400:  # noqa: PLR2004 - a redirection is no error
                 raise
-            return _answer(_KNOWN.get(error.status, _not_found)(request), instance)
+            return _answer(_KNOWN.get(error.status, _not_found)(request), instance, request)
         except Exception:  # noqa: BLE001 - a bug here is one answer, logged; calls go on
             _LOG.exception("A bug of ours in %s %s", request.method, request.path)
-            return _answer(errors.InternalError("The sidecar failed; its log says why"), instance)
+            bug = errors.InternalError("The sidecar failed; its log says why")
+            return _answer(bug, instance, request)
 
     return middleware
 
@@ -84,8 +88,9 @@ def _too_large(request: web.Request) -> errors.ProxyError:
 _KNOWN: Final = {404: _not_found, 413: _too_large}
 
 
-def _answer(error: errors.ProxyError, instance: str) -> web.Response:
-    parts = problem(error, instance, None)
+def _answer(error: errors.ProxyError, instance: str, request: web.Request) -> web.Response:
+    trace_id, request_id = (request.headers.get(name, "").encode() for name in _IDS)
+    parts = problem(error, instance, Trace(trace_id, request_id, b"", b""))
     response = web.Response(status=parts.status, reason=parts.reason, body=parts.body)
     response.headers.extend(dict(parts.headers))
     return response
@@ -98,7 +103,10 @@ def _finish(
 
     async def finish(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Server"] = "toolproxy"
-        response.headers["X-Request-Id"] = request.headers.get("X-Request-Id", "")
+        for name in _IDS:
+            response.headers[name] = request.headers.get(name, "")
+        if request.version < HttpVersion11 and not request.keep_alive:
+            response.headers["Connection"] = "close"  # we answer as HTTP/1.1, where it must be said
         rules = surfaces.cors()
         if rules is not None and "Origin" in request.headers:
             noted = {b"origin": request.headers["Origin"].encode()}

@@ -25,14 +25,19 @@ from proxy.wire.trace import trace_of
 
 _FOREVER: Final = float("inf")
 _BODY_TIME_S: Final = 30.0
+LINGER_S: Final = 5.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(Protocol):
     """All that the bridge needs of the caller's connection."""
 
+    due_at: float
+
     @property
     def body_complete(self) -> bool: ...
+
+    async def body_end(self) -> None: ...
 
     @property
     def unsent_bytes(self) -> int: ...
@@ -150,8 +155,9 @@ class BridgedExchange:
         body = connection.take_body()
         self._feed(self._rewritten_head() + self._as_sent(body))
         await self._over
-        if not connection.body_complete:
-            connection.last()
+        if not connection.body_complete and connection.stays_open():
+            self.due_at = connection.due_at = asyncio.get_running_loop().time() + LINGER_S
+            await connection.body_end()
 
     def _rewritten_head(self) -> bytes:
         """The head as aiohttp gets it: what was parsed, and no byte of what was sent beside it."""
@@ -165,19 +171,16 @@ class BridgedExchange:
         lines = b"".join(
             b"\r\n%b: %b" % (name, head.noted[name]) for name in head.noted if name in passing
         )
-        return (
-            b"%b %b HTTP/1.%d%b%b\r\nHost: %b\r\n%bX-Request-Id: %b\r\nConnection: %b\r\n\r\n"
-            % (
-                head.method,
-                head.target,
-                head.minor_version,
-                head.lines,
-                lines,
-                head.authority or b"localhost",  # HTTP/1.0 may name none
-                framing,
-                self._trace.request_id,
-                b"keep-alive" if self._connection.stays_open() else b"close",
-            )
+        return b"%b %b HTTP/1.%d%b%b\r\nHost: %b\r\n%b%bConnection: %b\r\n\r\n" % (
+            head.method,
+            head.target,
+            head.minor_version,
+            head.lines,
+            lines,
+            head.authority or b"localhost",  # HTTP/1.0 may name none
+            framing,
+            self._trace.id_lines,
+            b"keep-alive" if self._connection.stays_open() else b"close",
         )
 
     def _as_sent(self, payload: bytes) -> bytes:
@@ -192,6 +195,9 @@ class BridgedExchange:
 
     def _refuse(self, error: errors.ProxyError) -> None:
         self._record.code = error.code
+        if self._over.done():
+            self._connection.last()
+            return
         if self._answer is not None:
             self._connection.break_off(reset=self._until_close)
             return
@@ -210,6 +216,8 @@ class BridgedExchange:
 
     def wrote(self, data: bytes) -> None:
         """Pass it on as it is; see whether it is the last of the answer."""
+        if self._record.response_bytes == 0:
+            data = data.replace(b"HTTP/1.0 ", b"HTTP/1.1 ", 1)  # RFC 9112, 2.3: our own version
         self._connection.send(data)
         self._record.response_bytes += len(data)
         if self._answer is None:

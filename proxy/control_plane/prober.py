@@ -93,7 +93,7 @@ class Prober:
     async def _status(self, endpoint: Endpoint) -> int:
         server, address = endpoint.server, endpoint.address
         connector: aiohttp.BaseConnector
-        if address.scheme == "unix":
+        if address.scheme == "unix" and server.health_url is None:
             connector = aiohttp.UnixConnector(path=address.socket)
         else:
             connector = aiohttp.TCPConnector(force_close=True)

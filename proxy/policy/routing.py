@@ -61,7 +61,7 @@ def match_passthrough(servers: Mapping[bytes, ServerT], target: bytes) -> tuple[
         name = namespace.decode("ascii", "replace")
         raise errors.NamespaceNotFoundError(f"Namespace not found: {name}")
     path = slash + rest
-    if not _opens(server, path):
+    if not slash or not _opens(server, path):
         raise errors.ToolNotFoundError(
             f"Not open: {path.decode('ascii', 'replace') or '/'}; the server's 'passthrough' in"
             " the registry names what is"
@@ -70,7 +70,7 @@ def match_passthrough(servers: Mapping[bytes, ServerT], target: bytes) -> tuple[
         raise errors.ForbiddenError(
             f"No way round the rules of single tools: {server.guarded}; call them under /tools/"
         )
-    return server, (path or b"/") + mark + query
+    return server, path + mark + query
 
 
 def _opens(server: Passes, path: bytes) -> bool:

@@ -18,6 +18,8 @@ _LOG = logging.getLogger("toolproxy.registry")
 # At least this long apart, at most this long unseen, while changes keep coming.
 _STEP_MS: Final = 50
 _DEBOUNCE_MS: Final = 200
+# What changed between the load and the watch is seen this soon.
+_FIRST_LOOK_MS: Final = 250
 # How soon to try again to watch a folder that is not there, or not to be watched.
 _RETRY_S: Final = 5.0
 _CONFIG_MAP_LINK: Final = "..data"
@@ -80,7 +82,7 @@ class Watch:
             recursive=False,
             step=_STEP_MS,
             debounce=_DEBOUNCE_MS,
-            rust_timeout=1000,
+            rust_timeout=_FIRST_LOOK_MS,
             yield_on_timeout=True,
         )
         stood = False

@@ -33,6 +33,8 @@ _AUTHORITY: Final = re.compile(
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)([/?].*)?", re.IGNORECASE)
 _LONGEST_LENGTH: Final = 18  # digits: below 2**63 whatever they are
 
+# Of no use here, and what follows them may not be HTTP.
+_UNSERVED: Final = frozenset({b"CONNECT", b"TRACE"})
 # Bodiless whatever the fields say (RFC 9112, 6.3).
 _BODILESS: Final = frozenset({204, 304})
 
@@ -53,7 +55,9 @@ class RequestReader(HeadReader[RequestHead]):
             if minor_version:
                 raise errors.BadRequestError("An HTTP/1.1 request needs one Host field")
             host = b""
-        if target[:1] != b"/" or method == b"TRACE" or b"#" in target or not _is_authority(host):
+        elif not host:
+            raise errors.BadRequestError("The Host field is empty")
+        if target[:1] != b"/" or method in _UNSERVED or b"#" in target or not _is_authority(host):
             target, host = _resource(method, target, host)
         body_bytes = _request_body(noted, minor_version)
         if b"_" in lines and not self._limits.underscores:
@@ -68,6 +72,9 @@ class RequestReader(HeadReader[RequestHead]):
 
     def _may_be_judged(self, begun: bytes) -> bool:
         """Only once the method is whole: llhttp refuses it at different bytes in different cuts."""
+        line, line_end, _ = begun.partition(b"\r\n")
+        if line_end and not _VERSION.search(line):  # llhttp takes it for HTTP/0.9, and waits
+            raise self._malformed("its first line names no version")
         method, space, _ = begun[: _LONGEST_METHOD + 1].partition(b" ")
         if space or len(begun) > _LONGEST_METHOD or not _TOKEN.fullmatch(method):
             self._check_method(method)
@@ -202,7 +209,7 @@ def _resource(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
         raise errors.BadRequestError("The Host field is not one host and port")
     if b"#" in target:
         raise errors.BadRequestError("The request target holds a fragment")
-    if method in {b"CONNECT", b"TRACE"}:
+    if method in _UNSERVED:
         name = method.decode()
         raise errors.ConnectMethodError(f"{name} is not served here", headers=(("Allow", "POST"),))
     if target[:1] == b"/":
