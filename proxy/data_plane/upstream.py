@@ -98,7 +98,8 @@ class Upstream(asyncio.Protocol):
         """
         self.exchanges += 1
         self._relay = relay
-        self._reader.bodiless = bodiless
+        if bodiless is not self._reader.bodiless:
+            self._reader.expect(bodiless=bodiless)
         self._head = None
         self._body = None
         self._early = None

@@ -79,7 +79,6 @@ def _noting(names: frozenset[bytes], prefixes: tuple[bytes, ...] = ()) -> re.Pat
 _REQUEST_NOTED: Final = _noting(_REQUEST_OURS | READ | WITHHELD, _REQUEST_OURS_PREFIXES)
 _RESPONSE_NOTED: Final = _noting(_RESPONSE_OURS)
 _UNDERSCORED: Final = re.compile(rb"\r\n[^:\r_]*_[^:\r]*:[^\r]*")
-_PADDED: Final = re.compile(rb"[ \t]\r")
 
 
 def set_apart_request(head: bytes, first_line_bytes: int) -> tuple[bytes, dict[bytes, bytes]]:
@@ -106,7 +105,7 @@ def _set_apart(
     names = [*map(bytes.lower, pieces[1::3])]
     values = pieces[2::3]
     noted = dict(zip(names, values))  # noqa: B905 - of one split; the check costs more than it is worth
-    if len(noted) != len(names) or _PADDED.search(head):
+    if len(noted) != len(names) or b" \r" in head or b"\t\r" in head:
         noted = _joined(names, values)
     return b"".join(pieces[0::3]), noted
 

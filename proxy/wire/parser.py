@@ -121,14 +121,11 @@ class ResponseReader(HeadReader[ResponseHead]):
         super().__init__(limits)
         self.bodiless = False  # an answer to HEAD has no body whatever its fields say
 
-    def read(self, data: bytes) -> ResponseHead | None:
-        """As for any head; but what a head says of its body depends on the request, too."""
-        if self.bodiless:
+    def expect(self, *, bodiless: bool) -> None:
+        """What the next answer's request says of its body; a head read before may mean another."""
+        if bodiless is not self.bodiless:
+            self.bodiless = bodiless
             self._last = None
-            head = super().read(data)
-            self._last = None
-            return head
-        return super().read(data)
 
     def _parse(self, head: bytes) -> ResponseHead:
         line = self._judge(head)

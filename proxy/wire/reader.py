@@ -13,6 +13,7 @@ from proxy import errors
 
 _CR: Final = 13
 _LF: Final = 10
+_REMEMBERED_BYTES: Final = 2048  # so much of a head, and no more, lies on an idle connection
 _SHORTEST_FIELD_BYTES: Final = 4  # `a:` and CRLF
 
 
@@ -60,8 +61,9 @@ class HeadReader(Generic[HeadT]):
         self._listener = Listener()
         self._held = b""
         self._early: tuple[Listener, Parser] | None = None
-        # The head before this one: whoever sends the same again has it read already. Heads are
-        # never changed, so it can be the same object. A miss costs one comparison.
+        # The head before this one: whoever sends the same bytes again has them read already. Heads
+        # are never changed, so it can be the same object. A miss costs one comparison, which ends
+        # at the first byte that differs.
         self._last: tuple[bytes, HeadT] | None = None
         self.rest = b""
 
@@ -72,6 +74,10 @@ class HeadReader(Generic[HeadT]):
 
     def read(self, data: bytes) -> HeadT | None:
         """Take bytes; give a head once it is complete, and what follows it in `rest`."""
+        last = self._last
+        if last is not None and data.startswith(last[0]) and not self._held:
+            self.rest = data[len(last[0]) :]
+            return last[1]
         searched = 0
         if self._held:
             searched = max(0, len(self._held) - 3)
@@ -88,10 +94,8 @@ class HeadReader(Generic[HeadT]):
             head, self.rest = data, b""
         else:
             head, self.rest = data[:end], data[end:]
-        if self._last is not None and self._last[0] == head:
-            return self._last[1]
         parsed = self._parse(head)
-        self._last = (head, parsed)
+        self._last = (head, parsed) if len(head) <= _REMEMBERED_BYTES else None
         return parsed
 
     def _skip_empty_lines(self, data: bytes) -> bytes:
