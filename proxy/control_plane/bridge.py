@@ -34,8 +34,7 @@ class Connection(Protocol):
 
     due_at: float
 
-    @property
-    def body_complete(self) -> bool: ...
+    body_complete: bool
 
     async def body_end(self) -> None: ...
 

@@ -162,6 +162,7 @@ class Downstream(Intake):
         self._refused = error
         self._head = _UNREADABLE
         self._broken = True
+        self.body_complete = False
         self.due_at = _FOREVER
         self._begin()
 

@@ -6,6 +6,7 @@ is paused while the other is full. Knows neither sockets nor formats other than 
 
 import asyncio
 import logging
+import re
 from random import getrandbits
 from time import monotonic
 from typing import Final
@@ -36,7 +37,7 @@ _LOG = logging.getLogger("toolproxy")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EMPTY_OBJECT: Final = b"{}"  # servers of the chora family expect an object
 _REPLAY_BYTES: Final = 64 * 1024
-_EVENT_STREAM: Final = b"text/event-stream"
+_EVENT_STREAM: Final = re.compile(rb"\r\ncontent-type:[ \t]*text/event-stream", re.IGNORECASE)
 _FOREVER: Final = float("inf")
 
 
@@ -162,7 +163,7 @@ class Exchange:
         body = self._replay or client.take_body()
         if not body and route.wants_object and client.body_complete:
             body = _EMPTY_OBJECT
-            head = as_json(head, len(body))
+            self._head = head = as_json(head, len(body))
             self._request_chunked = False
         if self._request_chunked and not self._replay:
             body = self._chunked(body)
@@ -272,7 +273,7 @@ class Exchange:
 
     def _only_idle_counts(self, answer: ResponseHead, route: Route) -> None:
         """After the head there is no deadline, only silence counts; for events not even that."""
-        if _EVENT_STREAM in answer.lines.lower():
+        if _EVENT_STREAM.search(answer.lines):
             self.due_at = self._client.due_at = _FOREVER
             return
         self._idle_timeout_s = route.server.spec.idle_timeout_s

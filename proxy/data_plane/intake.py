@@ -29,6 +29,7 @@ class Intake(asyncio.Protocol):
         self._ahead_bytes = 0
         self._body_paused = False
         self._broken = False  # where the next request would begin is not known
+        self.body_complete = True  # an attribute, since it is asked five times a call
         self._lingering_bytes: int | None = None  # thrown away after our last answer
         self.due_at = float("inf")
         # Of one request:
@@ -83,14 +84,15 @@ class Intake(asyncio.Protocol):
         self._head = head
         self._closing = not head.keep_alive
         rest = reader.rest
+        self._body_read_bytes = 0
+        self._most_body_bytes = None
         if head.body_bytes == len(rest):  # all in one piece, as most calls are
             self._early = rest
         elif not head.body_bytes:
             self._read_ahead(rest)
         else:
             self._body = body_reader(head.body_bytes, _malformed)
-            self._body_read_bytes = 0
-            self._most_body_bytes = None
+            self.body_complete = False
             self._early = b""
             if rest:
                 self._read_body(self._body, rest)
@@ -108,6 +110,7 @@ class Intake(asyncio.Protocol):
             return
         if body.done:
             self._body = None
+            self.body_complete = True
             self._trailers = body.trailers
             if body.rest:
                 self._read_ahead(body.rest)
@@ -146,10 +149,6 @@ class Intake(asyncio.Protocol):
             self._transport.abort()
 
     # --- the body, for whoever answers (see `roles.CallerSide`) ---
-
-    @property
-    def body_complete(self) -> bool:
-        return self._body is None and not self._broken
 
     def take_body(self) -> bytes:
         early, self._early = self._early, None

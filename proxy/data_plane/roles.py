@@ -65,8 +65,7 @@ class CallerSide(Protocol):
     caller: Caller
     due_at: float  # loop time at which the handler's `overdue` is asked
 
-    @property
-    def body_complete(self) -> bool: ...
+    body_complete: bool
 
     def stays_open(self) -> bool:
         """May another request follow this one?"""

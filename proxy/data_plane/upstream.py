@@ -66,6 +66,7 @@ class Upstream(asyncio.Protocol):
         self._error: errors.ProxyError | None = None
         self._interim_heads = 0
         self.answered = False  # has a byte of the answer come?
+        self.complete = False  # is the answer over?
         self.reusable = False
         self.trailers: list[bytes] = []
 
@@ -105,6 +106,9 @@ class Upstream(asyncio.Protocol):
         self._early = None
         self.answered = False
         self.reusable = False
+        self.complete = False
+        if self.trailers:
+            self.trailers = []
         self._answer = answer = self._loop.create_future()
         if self.transport.is_closing():
             self._fail(errors.UpstreamClosedError("The upstream closed the connection"))
@@ -121,11 +125,6 @@ class Upstream(asyncio.Protocol):
         """Give the payload that came since the head; from now on it goes to the relay."""
         early, self._early = self._early, None
         return early or b""
-
-    @property
-    def complete(self) -> bool:
-        """Is the answer over?"""
-        return self._head is not None and self._body is None
 
     async def end(self) -> None:
         """Wait until the answer is over; raises `UpstreamError` when it breaks off."""
@@ -216,6 +215,7 @@ class Upstream(asyncio.Protocol):
 
     def _complete(self, head: ResponseHead) -> None:
         self._interim_heads = 0
+        self.complete = True
         self.reusable = head.keep_alive and head.body_bytes != UNTIL_CLOSE
         if b"keep-alive" in head.noted:
             self.keep_alive_s = _timeout_of(head.noted[b"keep-alive"])
@@ -243,6 +243,7 @@ class Upstream(asyncio.Protocol):
             self._lost_while_idle()
         elif self._head is not None and self._head.body_bytes == UNTIL_CLOSE and exc is None:
             self._body = None
+            self.complete = True
             if self._ended is not None and not self._ended.done():
                 self._ended.set_result(None)
         elif not self.complete and self._error is None:

@@ -31,7 +31,7 @@ class LiveRegistry:
         self.path = path
         self.rules = rules
         self.current = Snapshot()
-        self.reloads: Counter[str] = Counter()  # by result: accepted, rejected, unchanged
+        self.reloads: Counter[str] = Counter()  # by result: accepted, rejected
         self.problem = ""  # why the newest text is not in force; empty when it is
         self._environ = environ
         self._listeners: list[Listener] = []

@@ -69,7 +69,7 @@ def request_head(head: RequestHead, onward: Onward, caller: Caller, trace: Trace
 
 def _rare_lines(head: RequestHead, onward: Onward) -> bytes:
     noted = head.noted
-    passing = READ | onward.forwarded_credentials - onward.injected_names
+    passing = (READ | onward.forwarded_credentials) - onward.injected_names
     lines = [b"\r\n%b: %b" % (name, noted[name]) for name in noted if name in passing]
     if b"via" in noted:
         lines.append(b"\r\nVia: %b" % noted[b"via"])
@@ -116,7 +116,7 @@ def _forwarded(head: RequestHead, caller: Caller) -> bytes:
     kept = [
         b"%b: %b\r\n" % (name, value)
         for name, value in noted.items()
-        if name.startswith(b"x-forwarded-") and name not in _OUR_FORWARDED
+        if name.startswith(b"x-forwarded-") and name not in _OUR_FORWARDED and b"_" not in name
     ]
     if b"forwarded" in noted:
         node = b'"[%b]"' % caller.address if b":" in caller.address else caller.address
@@ -159,7 +159,7 @@ def with_cors(head: ResponseHead, cors_lines: bytes) -> ResponseHead:
     return ResponseHead(
         head.status,
         head.status_line,
-        without(head.lines, CORS) + b"\r\n" + cors_lines[:-2],
+        without(head.lines, CORS) + (b"\r\n" + cors_lines[:-2] if cors_lines else b""),
         head.noted,
         head.body_bytes,
         head.keep_alive,

@@ -72,12 +72,12 @@ class RequestReader(HeadReader[RequestHead]):
 
     def _may_be_judged(self, begun: bytes) -> bool:
         """Only once the method is whole: llhttp refuses it at different bytes in different cuts."""
-        line, line_end, _ = begun.partition(b"\r\n")
-        if line_end and not _VERSION.search(line):  # llhttp takes it for HTTP/0.9, and waits
-            raise self._malformed("its first line names no version")
         method, space, _ = begun[: _LONGEST_METHOD + 1].partition(b" ")
         if space or len(begun) > _LONGEST_METHOD or not _TOKEN.fullmatch(method):
             self._check_method(method)
+        line, line_end, _ = begun.partition(b"\r\n")
+        if line_end and not _VERSION.search(line):  # llhttp takes it for HTTP/0.9, and waits
+            raise self._malformed("its first line names no version")
         return bool(space)
 
     def _check_method(self, method: bytes) -> None:
@@ -94,7 +94,7 @@ class RequestReader(HeadReader[RequestHead]):
         why = str(error)
         if "invalid `Transfer-Encoding`" in why:
             return _unknown_coding()
-        if why == "Invalid HTTP version" and b" HTTP/0" not in data:
+        if why == "Invalid HTTP version" and b" HTTP/0" not in data.partition(b"\r\n")[0]:
             return errors.HttpVersionError("Only HTTP/1.0 and HTTP/1.1 are spoken here")
         return self._malformed(why)
 
@@ -209,8 +209,6 @@ def _resource(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     if method in _UNSERVED:
         name = method.decode()
         raise errors.ConnectMethodError(f"{name} is not served here", headers=(("Allow", "POST"),))
-    if target[:1] == b"/":
-        return target, host
     if target == b"*" and method == b"OPTIONS":
         return target, host
     absolute = _ABSOLUTE.fullmatch(target)

@@ -11,8 +11,6 @@ import httptools
 
 from proxy import errors
 
-_CR: Final = 13
-_LF: Final = 10
 _REMEMBERED_BYTES: Final = 2048  # so much of a head, and no more, lies on an idle connection
 _SHORTEST_FIELD_BYTES: Final = 4  # `a:` and CRLF
 
@@ -101,7 +99,7 @@ class HeadReader(Generic[HeadT]):
     def _skip_empty_lines(self, data: bytes) -> bytes:
         """RFC 9112, 2.2: empty lines before a request are to be ignored; a bare CR or LF is not."""
         skipped = 0
-        while data.startswith(b"\r\n", skipped) and skipped < self._limits.head_bytes:
+        while data.startswith(b"\r\n", skipped):
             skipped += 2
         left = data[skipped:]
         if left == b"\r" or not left:
@@ -123,7 +121,7 @@ class HeadReader(Generic[HeadT]):
             return
         limits = self._limits
         line_too_long = data.find(b"\r\n", 0, limits.line_bytes + 2) < 0
-        longest = limits.line_bytes if line_too_long else limits.head_bytes
+        longest = self._line_room(data) if line_too_long else limits.head_bytes
         if self._may_be_judged(data[:longest]):
             seen = len(self._held) if self._early is not None else 0
             self._early = self._early or self._new_judge()
@@ -134,6 +132,11 @@ class HeadReader(Generic[HeadT]):
         if len(data) > longest:
             raise self._too_long() if line_too_long else self._too_large()
         self._held = data
+
+    def _line_room(self, data: bytes) -> int:
+        """How much of too long a first line may be judged: a CR at its limit is still its end."""
+        most = self._limits.line_bytes
+        return most + (data[most : most + 1] == b"\r")
 
     def _new_judge(self) -> tuple[Listener, Parser]:
         listener = Listener()
@@ -152,6 +155,9 @@ class HeadReader(Generic[HeadT]):
         line = head[: head.find(b"\r\n")]
         limits = self._limits
         if len(line) > limits.line_bytes:
+            begun = head[: self._line_room(head)]
+            if self._may_be_judged(begun):
+                self._feed(self._new_judge()[1], begun, 0, len(begun))
             raise self._too_long()
         listener = self._listener
         listener.marks.append(True)
