@@ -121,7 +121,7 @@ def load(peer: Peer, case: Case, folder: Path, seconds: float) -> Round:
         capture_output=True,
         check=True,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {OTHER_CORE}),  # noqa: PLW1509 - affinity only
+        preexec_fn=lambda: os.sched_setaffinity(0, {OTHER_CORE}),
     ).stdout
     used_s = peer.cpu_s() - before
     if "Non-2xx" in said or "Socket errors" in said:

@@ -22,6 +22,7 @@ SWEEP_S: Final = 0.05
 # While draining, a connection that was used this lately may have its next request on the way.
 _RECENT_S: Final = 1.0
 _DATE_FOR_S: Final = 0.5
+_CALLS: Final = (routing.TOOLS, routing.SERVERS)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -92,7 +93,7 @@ class Door:
         if self.entry.hosts or b"origin" in head.noted:
             self._admit(head)
         target = head.target
-        if target.startswith((routing.TOOLS, routing.SERVERS)):
+        if target.startswith(_CALLS):
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
                 return _Reply(own, connection, head)
             return Exchange(self.plane, head, connection, self.plane.now)

@@ -44,14 +44,10 @@ _FOREVER: Final = float("inf")
 class Exchange:
     """One request and its answer. `due_at` (loop time) is when `overdue` wants to be asked."""
 
-    # On the class, so that an exchange costs what happens in it and no more.
-    due_at: float = _FOREVER
+    # On the class: what most exchanges never ask for; what all ask for is cheaper on the instance.
     _upstream: Upstream | None = None
     _called: str = ""
-    _answer_chunked: bool = False
-    _answer_begun: bool = False
     _answer_over: bool = False
-    _replay: bytes | None = b""  # what went up of the body, while all of it is held
     _idle_timeout_s: float = _FOREVER
 
     def __init__(self, plane: Plane, head: RequestHead, client: CallerSide, now: float) -> None:
@@ -62,6 +58,10 @@ class Exchange:
         self._trace = trace_of(head.noted, getrandbits)
         self._record = ExchangeRecord(monotonic(), head.method)
         self._request_chunked = head.body_bytes == CHUNKED
+        self._answer_chunked = False
+        self._answer_begun = False
+        self._replay: bytes | None = b""  # what went up of the body, while all of it is held
+        self.due_at = _FOREVER
 
     async def run(self) -> None:
         """Route, admit, carry; record whatever came of it."""
@@ -179,11 +179,8 @@ class Exchange:
         self._record.request_bytes = len(body)
         self._replay = body if len(body) <= _REPLAY_BYTES else None
         length = CHUNKED if self._request_chunked else head.body_bytes
-        upstream.send(
-            request_head(head, onward, client.caller, self._trace)
-            + framing_fields(onward.method, length)
-            + body
-        )
+        end = framing_fields(onward.method, length) + body
+        upstream.send(request_head(head, onward, client.caller, self._trace, end))
         return answer
 
     def _pass_back(self, upstream: Upstream, answer: ResponseHead, route: Route) -> None:
@@ -205,7 +202,7 @@ class Exchange:
             if upstream.complete:
                 body += last_chunk(upstream.trailers)
         self._answer_begun = True
-        client.send(self._answer_head(answer) + body)
+        client.send(self._answered(answer, body))
 
     async def _stream(self, upstream: Upstream) -> None:
         """Let the rest of the answer follow by itself, then the rest of the request."""
@@ -255,7 +252,7 @@ class Exchange:
         if self._request_chunked and route.wants_object:
             await client.body_begun()
 
-    def _answer_head(self, answer: ResponseHead) -> bytes:
+    def _answered(self, answer: ResponseHead, body: bytes) -> bytes:
         plane, head, client = self._plane, self._head, self._client
         if plane.cors is not None and b"origin" in head.noted:
             answer = with_cors(answer, browser.cors_fields(head.noted, plane.cors))
@@ -269,6 +266,7 @@ class Exchange:
             more_lines=more,
             via_line=client.caller.via_line,
             date=plane.date,
+            body=body,
         )
 
     def _only_idle_counts(self, answer: ResponseHead, route: Route) -> None:

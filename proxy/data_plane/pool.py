@@ -55,7 +55,8 @@ class Pool:
         while idle and self.busy < self.endpoint.server.limits.max_requests:
             upstream = idle.pop()
             upstream.on_idle_loss = None
-            if upstream.quiet:
+            # Given back in this turn of the loop, it has not lain idle: no need to ask the kernel.
+            if upstream.kept_at == self._loop.time() or upstream.quiet:
                 self.busy += 1
                 return upstream
             self._drop(upstream)
@@ -86,6 +87,7 @@ class Pool:
             self._offer(upstream)
         else:
             upstream.on_idle_loss = self
+            upstream.kept_at = self._loop.time()
             self._idle.append(upstream)
 
     async def _take_new(self) -> Upstream:
@@ -131,7 +133,7 @@ class Pool:
             self._free_a_place()
 
     def _keeps(self, upstream: Upstream, now: float) -> bool:
-        if self._retired or upstream.transport.is_closing():
+        if self._retired or upstream.gone:
             return False
         keepalive = self.endpoint.server.keepalive
         if keepalive.max_requests and upstream.exchanges >= keepalive.max_requests:

@@ -11,15 +11,13 @@ class ExchangeRecord:
     one; `route` is a bounded label and never a raw path.
     """
 
-    # On the class, so that a record costs what is said of its call and no more.
+    # On the class: what is set on the way, if the call comes that far.
     finished_at: float = 0.0
     route: str = ""
     server: str = ""
     tool: str = ""
     endpoint: str = ""
     status: int = 0
-    code: str = ""
-    attempts: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
     trace_id: bytes = b""
@@ -28,6 +26,8 @@ class ExchangeRecord:
     def __init__(self, started_at: float, method: bytes) -> None:
         self.started_at = started_at
         self.method = method
+        self.attempts = 0
+        self.code = ""
 
     def __repr__(self) -> str:
         return f"<ExchangeRecord {self.route} {self.status} {self.code}>"

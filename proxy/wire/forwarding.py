@@ -49,21 +49,30 @@ class Onward(NamedTuple):
     injected_names: frozenset[bytes]
 
 
-def request_head(head: RequestHead, onward: Onward, caller: Caller, trace: Trace) -> bytes:
-    """The head to send upstream, but for its last fields: `framing_fields` ends it."""
+def request_head(
+    head: RequestHead, onward: Onward, caller: Caller, trace: Trace, end: bytes = b""
+) -> bytes:
+    """The head to send upstream; `end` is what `framing_fields` gives, and the body so far."""
+    written = head.written
+    if written is None or written[0] is not onward or written[1] is not caller:
+        head.written = written = (onward, caller, _constant_lines(head, onward, caller))
+    return b"%b%b%b%b" % (written[2], trace.context_lines, trace.id_lines, end)
+
+
+def _constant_lines(head: RequestHead, onward: Onward, caller: Caller) -> bytes:
+    """All of a request's head that is the same whenever this caller sends the same there."""
     lines = head.lines
     if onward.injected_names:
         lines = without(lines, onward.injected_names)
     if not _RARE.isdisjoint(head.noted):
         lines += _rare_lines(head, onward)
-    return b"%b %b HTTP/1.1%b\r\n%b%b%b%b" % (
+    return b"%b %b HTTP/1.1%b\r\n%b%b%b" % (
         onward.method,
         onward.target,
         lines,
         onward.lines,
         _forwarded(head, caller) if caller.trusted else caller.lines,
         b"" if caller.trusted else b"X-Forwarded-Host: %b\r\n" % head.authority,
-        trace.context_lines + trace.id_lines,
     )
 
 
@@ -134,24 +143,29 @@ _OUR_FORWARDED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x
 
 
 def response_head(
-    head: ResponseHead, *, chunked: bool, more_lines: bytes, via_line: bytes, date: bytes
+    head: ResponseHead,
+    *,
+    chunked: bool,
+    more_lines: bytes,
+    via_line: bytes,
+    date: bytes,
+    body: bytes = b"",
 ) -> bytes:
-    """The whole head for the caller; `more_lines` are ours, with their CRLF behind."""
-    noted = head.noted
+    """The whole head for the caller, and the body so far; `more_lines` are ours, each with CRLF."""
+    start = head.written
+    if not start:
+        head.written = start = b"HTTP/1.1 %b%b\r\n%b" % (
+            head.status_line,
+            head.lines,
+            b"Date: %b\r\n" % head.noted[b"date"] if b"date" in head.noted else b"",
+        )
+    if b"date" not in head.noted:
+        start += b"Date: %b\r\n" % date
     if chunked:
-        framing = b"Transfer-Encoding: chunked\r\n"
-    elif b"content-length" in noted and head.status != _NO_CONTENT:
-        framing = b"Content-Length: %b\r\n" % noted[b"content-length"]
-    else:
-        framing = b""
-    return b"HTTP/1.1 %b%b\r\n%bDate: %b\r\n%b%b\r\n" % (
-        head.status_line,
-        head.lines,
-        framing,
-        noted.get(b"date", date),
-        more_lines,
-        via_line,
-    )
+        start += b"Transfer-Encoding: chunked\r\n"
+    elif b"content-length" in head.noted and head.status != _NO_CONTENT:
+        start += b"Content-Length: %b\r\n" % head.noted[b"content-length"]
+    return b"%b%b%b\r\n%b" % (start, more_lines, via_line, body)
 
 
 def with_cors(head: ResponseHead, cors_lines: bytes) -> ResponseHead:

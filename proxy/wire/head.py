@@ -11,7 +11,7 @@ UNTIL_CLOSE: Final = -2
 
 
 class RequestHead:
-    """One request's head, judged and split; never changed after it was made.
+    """One request's head, judged and split; its facts are never changed after it was made.
 
     `target` is path and query, whatever form it was sent in. `lines` are the field lines that
     concern no proxy and go on as they came, each with its CRLF in front. `noted` maps the
@@ -27,6 +27,7 @@ class RequestHead:
         "minor_version",
         "noted",
         "target",
+        "written",
     )
 
     def __init__(  # noqa: PLR0913, PLR0917 - a value is its parts; keywords cost 0.2 us a call here
@@ -48,6 +49,8 @@ class RequestHead:
         self.body_bytes = body_bytes
         self.keep_alive = keep_alive
         self.authority = authority
+        # What `forwarding` made of it last and for whom, for when the same head comes again.
+        self.written: tuple[object, object, bytes] | None = None
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method.decode()} {self.target.decode('latin-1')}>"
@@ -56,7 +59,7 @@ class RequestHead:
 class ResponseHead:
     """One answer's head, judged and split. `status_line` is what follows the version."""
 
-    __slots__ = ("body_bytes", "keep_alive", "lines", "noted", "status", "status_line")
+    __slots__ = ("body_bytes", "keep_alive", "lines", "noted", "status", "status_line", "written")
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class ResponseHead:
         self.noted = noted
         self.body_bytes = body_bytes
         self.keep_alive = keep_alive
+        self.written = b""  # as for RequestHead
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status}>"

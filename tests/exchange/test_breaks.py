@@ -248,6 +248,7 @@ def test_stray_bytes_on_an_idle_connection_close_it(begin: Begin, octets: bytes)
 def test_stray_bytes_that_the_loop_has_not_read_close_the_connection_too(begin: Begin) -> None:
     t = begin()
     exchanged(t, OK)
+    t.passes(0.01)
     t.upstream.transport.far_socket.send(OK)
 
     t.client_sends(get("/servers/o/y"))

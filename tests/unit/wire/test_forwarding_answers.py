@@ -37,18 +37,32 @@ def test_answer_goes_back_with_our_fields_behind_its_own() -> None:
         b"Set-Cookie: a",
         b"Set-Cookie: b",
         b"Via: x",
-        b"Content-Length: 2",
         b"Date: now",
+        b"Content-Length: 2",
         *TAIL,
     ]
 
 
 def test_answers_own_date_stays() -> None:
     assert answer_lines(b"date: then", b"Content-Length: 0")[1:] == [
-        b"Content-Length: 0",
         b"Date: then",
+        b"Content-Length: 0",
         *TAIL,
     ]
+
+
+def test_head_written_before_is_written_the_same_again() -> None:
+    head = read_response(b"HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 0\r\n\r\n")
+    first, chunked, again = (
+        response_head(head, chunked=each, more_lines=b"", via_line=b"", date=b"now")
+        for each in (False, True, False)
+    )
+
+    assert (first == again, b"chunked" in chunked, b"Content-Length" in chunked) == (
+        True,
+        True,
+        False,
+    )
 
 
 def test_answer_without_a_field_of_its_own_has_no_empty_line() -> None:
