@@ -1,4 +1,4 @@
-"""The proxies that are measured, and the upstream behind all of them: real processes on loopback."""
+"""The proxies that are measured, and the upstream behind them: real processes on loopback."""
 
 import os
 import shutil

@@ -136,7 +136,7 @@ def load(peer: Peer, case: Case, folder: Path, seconds: float) -> Round:
 
 
 def interpreter_build() -> str:
-    """How this interpreter was built: with profile-guided optimisation a call costs 20-30 % less."""
+    """How this interpreter was built: profile-guided optimisation takes 20-30 % off a call."""
     said = f"{sysconfig.get_config_var('CONFIG_ARGS')} {sysconfig.get_config_var('PY_CFLAGS')}"
     if "--enable-optimizations" in said or "-fprofile-use" in said:
         return "optimised"
