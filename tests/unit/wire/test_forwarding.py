@@ -257,3 +257,26 @@ def test_head_that_json_was_made_for_stays_as_it_was() -> None:
     as_json(head, 2)
 
     assert (head.lines, head.body_bytes) == (b"\r\nAccept: */*\r\nContent-type: text/plain", 0)
+
+
+def test_head_that_comes_again_goes_on_as_before_and_elsewhere_as_new() -> None:
+    head = read_request(message(b"POST /x HTTP/1.1", b"Host: front"))
+    elsewhere = ONWARD._replace(target=b"/elsewhere")
+
+    first, again, other = (
+        request_head(head, onward, CALLER, TRACE) for onward in (ONWARD, ONWARD, elsewhere)
+    )
+
+    assert (first == again, other == first, other.startswith(b"POST /elsewhere ")) == (
+        True,
+        False,
+        True,
+    )
+
+
+def test_head_that_comes_again_from_a_trusted_caller_says_so() -> None:
+    head = read_request(message(b"POST /x HTTP/1.1", b"Host: front", b"X-Forwarded-For: 9.9.9.9"))
+
+    plain, trusted = (request_head(head, ONWARD, each, TRACE) for each in (CALLER, TRUSTED))
+
+    assert (b"9.9.9.9" in plain, b"9.9.9.9" in trusted) == (False, True)

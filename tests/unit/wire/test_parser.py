@@ -234,3 +234,10 @@ def _word(reader: RequestReader, octets: bytes) -> object:
         return "incomplete" if reader.read(octets) is None else "ok"
     except errors.ProxyError as error:
         return error.status
+
+
+def test_too_long_a_line_is_that_even_before_its_method_is_whole() -> None:
+    reader = RequestReader(HeadLimits(line_bytes=8))
+
+    with pytest.raises(errors.UriTooLongError):
+        reader.read(b"SUBSCRIBESUBSCRIBE / HTTP/1.1\r\nHost: a\r\n\r\n")
