@@ -118,7 +118,7 @@ def _nginx_version(command: str) -> str:
 def _running(command: list[str], port: int, core: int) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(command, preexec_fn=_pinned(core))  # noqa: S603, PLW1509 - affinity only
     try:
-        _wait_for(port, process)
+        wait_for(port, process)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
@@ -129,7 +129,7 @@ def _pinned(core: int) -> Callable[[], None]:
     return lambda: os.sched_setaffinity(0, {core})
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(500):
         if process.poll() is not None:
             sys.exit(f"{process.args!r} ended with {process.returncode}")
