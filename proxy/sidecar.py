@@ -8,6 +8,7 @@ import contextlib
 import gc
 import ipaddress
 import logging
+import os
 import secrets
 import signal
 from collections.abc import Callable, Iterable, Mapping
@@ -113,7 +114,7 @@ class Sidecar:
             )
         except OSError as error:
             raise CannotListenError(
-                f"listen: {host}:{port} can't be had: {error.strerror or error}"
+                f"listen: {host}:{port} can't be had: {_why(error)}"
             ) from error
         bound = self._server.sockets[0].getsockname()
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
@@ -321,3 +322,8 @@ def _cors(settings: Settings) -> CorsRules | None:
         credentials=cors.credentials,
         max_age_s=int(cors.max_age_s),
     )
+
+
+def _why(error: OSError) -> str:
+    """The kernel's words; asyncio's repeat the address."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)

@@ -96,7 +96,7 @@ class Door:
         if target.startswith(_CALLS):
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
                 return _Reply(own, connection, head)
-            return Exchange(self.plane, head, connection, self.plane.now)
+            return Exchange(self.plane, head, connection, self._loop.time())
         if head.method == b"OPTIONS" and (target == b"*" or self._is_preflight(head)):
             return _Reply(self._own_options(head) or b"", connection, head)
         if connection.control is None:
