@@ -113,9 +113,7 @@ class Sidecar:
                 door.protocol, host, port, backlog=_BACKLOG, reuse_address=True
             )
         except OSError as error:
-            raise CannotListenError(
-                f"listen: {host}:{port} can't be had: {_why(error)}"
-            ) from error
+            raise CannotListenError(f"listen: {host}:{port} can't be had: {_why(error)}") from error
         bound = self._server.sockets[0].getsockname()
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         return f"http://{shown}:{bound[1]}"

@@ -108,6 +108,8 @@ class Downstream(Intake):
         self._write_paused = False
         if self._handler is not None:
             self._handler.resume_answer()
+        else:
+            self._wake()
 
     # --- requests answered, in order ---
 
@@ -121,10 +123,14 @@ class Downstream(Intake):
         """Answer one request after the other, for as long as the connection lasts."""
         loop, plane = self._loop, self._door.plane
         while True:
+            while self._write_paused:  # answers that nobody takes must not pile up
+                await self._wait()
             handler = self._handler_of(cast("RequestHead", self._head))
             if handler is not None:
                 await handler.run()
                 self._handler = None
+                if self._body_paused:  # by an upstream that is gone, or a second try that failed
+                    self.resume_body()
             if not self.stays_open() or self._transport.is_closing():
                 self._close()
                 return
@@ -148,8 +154,6 @@ class Downstream(Intake):
             self._refuse(head, error)
             return None
         self.due_at = handler.due_at
-        if self._write_paused:
-            handler.pause_answer()
         return handler
 
     def _refuse(self, head: RequestHead, error: errors.ProxyError) -> None:
@@ -195,7 +199,7 @@ class Downstream(Intake):
 
     def check(self, now: float) -> None:
         """`due_at` has come."""
-        if self._lingering_bytes is not None:
+        if self._lingering_bytes is not None or (self._write_paused and self._handler is None):
             self._transport.abort()
         elif self._handler is not None:
             error = self._handler.overdue(now)

@@ -58,6 +58,7 @@ class Upstream(asyncio.Protocol):
         self.expires_at = 0.0
         self.keep_alive_s: float | None = None  # what the upstream said in `Keep-Alive: timeout`
         self._write_paused = False
+        self._read_paused = False
         # Of one exchange:
         self._relay: Relay | None = None
         self._answer: asyncio.Future[ResponseHead] | None = None
@@ -139,16 +140,20 @@ class Upstream(asyncio.Protocol):
 
     def release(self) -> None:
         """The exchange is over, one way or another."""
+        if self._read_paused:  # the caller was slow to the end; the next one may not be
+            self.resume()
         self._relay = None
         self._answer = None
         self._ended = None
 
     def pause(self) -> None:
         """The caller takes no more for now: read no more than the socket's buffer holds."""
+        self._read_paused = True
         if not self.gone:
             self.transport.pause_reading()
 
     def resume(self) -> None:
+        self._read_paused = False
         if not self.gone:
             self.transport.resume_reading()
 
@@ -269,6 +274,7 @@ class Upstream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
+        self._read_paused = False
         if self._relay is not None:
             self._relay.resume_request()
 

@@ -1,5 +1,7 @@
 """Whoever is full holds back the other side, and nobody else."""
 
+import pytest
+
 from proxy.data_plane.roles import Rules
 from tests.support.messages import get, post
 from tests.support.transcript import Begin, Transcript
@@ -73,17 +75,6 @@ def test_one_full_caller_holds_back_no_other(begin: Begin) -> None:
     assert [each.is_read for each in t.upstreams] == [False, True]
 
 
-def test_caller_that_was_full_before_its_call_is_not_read_for(begin: Begin) -> None:
-    t = begin()
-    t.client.is_full()
-
-    t.client_sends(post("/tools/o.call"))
-    t.upstream_sends(LONG)
-
-    t.client.takes_again()
-    assert t.upstream.is_read
-
-
 def test_body_that_nobody_takes_yet_is_bounded(begin: Begin) -> None:
     t = begin(rules=Rules(read_buffer_bytes=100))
     t.connects_at_once = False
@@ -130,3 +121,47 @@ def test_upstream_that_closes_while_it_is_full_lets_the_caller_be_read(begin: Be
 
     t.client.expect_problem(502, "upstream_closed")
     assert t.client.is_read  # or its end would not be seen
+
+
+def test_upstream_that_was_held_back_to_the_end_is_read_in_its_next_call(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = answering(begin())
+    transport = t.client.transport
+    write = transport.write
+
+    def write_and_be_full(octets: bytes) -> None:
+        write(octets)
+        transport.fill()
+
+    monkeypatch.setattr(transport, "write", write_and_be_full)
+    t.upstream_sends(b"x" * 900)
+    monkeypatch.setattr(transport, "write", write)
+
+    t.client.takes_again()
+    t.client_sends(get("/servers/o/x"))
+
+    assert (len(t.upstreams), t.upstream.is_read) == (1, True)
+
+
+def test_requests_of_a_caller_that_takes_no_answers_wait(begin: Begin) -> None:
+    t = begin()
+    t.client.is_full()
+    t.client_sends(post("/tools/o.call") * 3)
+    waiting = len(t.upstreams)
+
+    t.client.takes_again()
+
+    assert (waiting, len(t.upstreams)) == (0, 1)
+
+
+def test_caller_that_takes_no_answers_for_too_long_is_cut(begin: Begin) -> None:
+    t = begin()
+    t.client_sends(post("/tools/o.call"))
+    t.upstream_sends(OK)
+    t.client.is_full()
+    t.client_sends(post("/tools/o.call"))
+
+    t.passes(Rules().idle_s + 1)
+
+    assert t.client.fate == "aborted"
