@@ -165,3 +165,14 @@ def test_connection_that_takes_too_long_is_504(begin: Begin) -> None:
 
     t.client.expect_problem(504, "connect_timeout")
     assert repr(t.pool) == EMPTY
+
+
+def test_caller_of_a_repeat_that_can_not_connect_is_read_again(begin: Begin) -> None:
+    t = with_a_kept_connection(begin())
+    t.connects_at_once = False
+    t.client_sends(get("/servers/o/x"))
+    t.upstream_closes()
+    t.connects(ConnectionRefusedError())
+    t.client.expect_problem(502, "connect_failed")
+
+    assert (t.client.fate, t.client.is_read) == ("open", True)
