@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -22,7 +23,7 @@ from proxy.control_plane.app import Surfaces, application, paths
 from proxy.control_plane.bridge import Bridge
 from proxy.control_plane.prober import Prober
 from proxy.data_plane.door import Door, Entry
-from proxy.data_plane.pool import Pools
+from proxy.data_plane.pool import Pool, Pools
 from proxy.data_plane.roles import Plane, Rules
 from proxy.policy.browser import CorsRules
 from proxy.registry.live import LiveRegistry
@@ -235,6 +236,15 @@ class Sidecar:
         )
         add(
             Gauge(
+                "toolproxy_upstream_connects",
+                "Connects to upstreams, by how they went.",
+                ("server", "result"),
+                self._connects,
+                CounterMetricFamily,
+            )
+        )
+        add(
+            Gauge(
                 "toolproxy_endpoint_health",
                 "1 while an endpoint may be used.",
                 ("server", "endpoint"),
@@ -264,12 +274,24 @@ class Sidecar:
         )
 
     def _connection_counts(self) -> Iterable[tuple[tuple[str, ...], float]]:
-        counts: dict[tuple[str, ...], float] = {}
+        return self._pool_sums(
+            lambda pool: {"idle": pool.idle, "busy": pool.busy, "queued": pool.queued}
+        )
+
+    def _connects(self) -> Iterable[tuple[tuple[str, ...], float]]:
+        return self._pool_sums(
+            lambda pool: {"success": pool.connects, "failure": pool.connect_failures}
+        )
+
+    def _pool_sums(
+        self, numbers: Callable[[Pool], dict[str, int]]
+    ) -> Iterable[tuple[tuple[str, ...], float]]:
+        """Numbers of all pools of a server, added up."""
+        sums: Counter[tuple[str, ...]] = Counter()
         for pool in self._pools:
-            for state, count in (("idle", pool.idle), ("busy", pool.busy), ("queued", pool.queued)):
-                key = (pool.endpoint.namespace, state)
-                counts[key] = counts.get(key, 0) + count
-        return counts.items()
+            for word, number in numbers(pool).items():
+                sums[pool.endpoint.namespace, word] += number
+        return sums.items()
 
 
 def _server_of(runner: web.AppRunner) -> web.Server:

@@ -99,8 +99,6 @@ class LiveTool:
         "wants_object",
     )
 
-    label: Final = "/tools/{tool}"
-
     def __init__(self, server: LiveServer, spec: Tool, missing: tuple[str, ...]) -> None:
         self.server = server
         self.spec = spec
@@ -134,7 +132,6 @@ class Passage:
 
     __slots__ = ("deadline_s", "idempotent", "method", "server")
 
-    label: Final = "/servers/{ns}"
     tool_name: Final = ""
     missing: Final[tuple[str, ...]] = ()
     wants_object: Final = False

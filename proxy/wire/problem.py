@@ -20,8 +20,9 @@ class Problem(NamedTuple):
     body: bytes
 
 
-def problem(error: ProxyError, instance: str, trace: Trace | None, called: str = "") -> Problem:
+def problem(error: ProxyError, instance: str, trace: Trace, called: str = "") -> Problem:
     """Write an error down. `called` is `ns.tool`, `ns`, or nothing where it is not known."""
+    trace_id, request_id = trace.trace_id.decode(), trace.request_id.decode()
     document: dict[str, object] = {
         "type": "about:blank",
         "title": error.title,
@@ -29,6 +30,8 @@ def problem(error: ProxyError, instance: str, trace: Trace | None, called: str =
         "detail": error.detail,
         "code": error.code,
         "retryable": error.retryable,
+        "trace_id": trace_id,
+        "request_id": request_id,
     }
     if called:
         document["namespace"], _, tool = called.partition(".")
@@ -41,13 +44,9 @@ def problem(error: ProxyError, instance: str, trace: Trace | None, called: str =
     ]
     if error.retry_after_s is not None:
         headers.append(("Retry-After", str(error.retry_after_s)))
-    if trace is not None:
-        document["trace_id"] = trace.trace_id.decode()
-        document["request_id"] = trace.request_id.decode()
-        headers += (("X-Request-Id", trace.request_id.decode()),)
-        headers += (("X-Chora-Trace-Id", trace.trace_id.decode()),)
-    body = orjson.dumps(document)
-    return Problem(error.status, error.title, tuple(headers), body)
+    headers.append(("X-Request-Id", request_id))
+    headers.append(("X-Chora-Trace-Id", trace_id))
+    return Problem(error.status, error.title, tuple(headers), orjson.dumps(document))
 
 
 def problem_bytes(parts: Problem, date: bytes, connection: bytes, *, head_only: bool) -> bytes:

@@ -52,7 +52,7 @@ def test_problems_fields() -> None:
 def test_errors_own_fields_go_along() -> None:
     error = errors.MethodNotAllowedError("Only POST", headers=(("Allow", "POST"),))
 
-    assert ("Allow", "POST") in problem(error, "i", None).headers
+    assert ("Allow", "POST") in problem(error, "i", TRACE).headers
 
 
 @pytest.mark.parametrize(
@@ -66,25 +66,20 @@ def test_errors_own_fields_go_along() -> None:
 def test_what_was_called_is_named_as_far_as_it_is_known(
     called: str, named: tuple[str | None, str | None]
 ) -> None:
-    found = orjson.loads(problem(ERROR, "i", None, called).body)
+    found = orjson.loads(problem(ERROR, "i", TRACE, called).body)
 
     assert (found.get("namespace"), found.get("tool")) == named
 
 
-def test_problem_of_a_nameless_call_has_no_ids() -> None:
-    parts = problem(errors.InternalError("A bug"), "i", None)
-
-    assert (len(parts.headers), "trace_id" in orjson.loads(parts.body)) == (2, False)
-
-
 def written(error: ProxyError, *, head_only: bool) -> bytes:
-    parts = problem(error, "i", None)._replace(body=b"{}")
+    parts = problem(error, "i", TRACE)._replace(body=b"{}")
     return problem_bytes(parts, b"now", b"Connection: close\r\n", head_only=head_only)
 
 
 HEAD = (
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/problem+json\r\n"
-    b'Proxy-Status: i; error=proxy_internal_error; details="A bug"\r\nContent-Length: 2\r\n'
+    b'Proxy-Status: i; error=proxy_internal_error; details="A bug"\r\n'
+    b"X-Request-Id: request-1\r\nX-Chora-Trace-Id: flow-1\r\nContent-Length: 2\r\n"
     b"Date: now\r\nConnection: close\r\n\r\n"
 )
 
