@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import logging
 import os
+import platform
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from typing import Final, TextIO
 
 import orjson
 
+from proxy import errors
 from proxy.config.settings import Settings, SettingsError, load_settings
 
 _UNUSABLE: Final = 2
@@ -41,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="toolproxy", description="A sidecar proxy for tool servers: POST /tools/<ns>.<tool>."
     )
-    parser.add_argument("--version", action="version", version=f"toolproxy {version('toolproxy')}")
+    parser.add_argument("--version", action="version", version=_version())
     parser.add_argument("-t", dest="test", action="store_true", help="the same as 'check'")
     _add_settings(parser)
     parser.set_defaults(command=None)
@@ -55,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(sub, suppressed=True)
         sub.set_defaults(command=command)
     return parser
+
+
+def _version() -> str:
+    """Which toolproxy this is, and what runs it: both decide what a call costs."""
+    build = "" if errors.__file__.endswith(".py") else ", compiled"
+    return f"toolproxy {version('toolproxy')} (Python {platform.python_version()}{build})"
 
 
 def _add_settings(parser: argparse.ArgumentParser, *, suppressed: bool = False) -> None:

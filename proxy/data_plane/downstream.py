@@ -134,15 +134,19 @@ class Downstream(Intake):
             if not self.stays_open() or self._transport.is_closing():
                 self._close()
                 return
-            self._head = None
-            self._early = None
-            self.idle_since = plane.now
-            self.due_at = plane.now + self._rules.idle_s
-            if self._ahead:
-                self._next_of_ahead()
+            self._rest(plane.now)
             while self._head is None:
                 self._waiter = loop.create_future()
                 await self._waiter
+
+    def _rest(self, now: float) -> None:
+        """The answer is out: idle from now on, unless the next request lies here already."""
+        self._head = None
+        self._early = None
+        self.idle_since = now
+        self.due_at = now + self._rules.idle_s
+        if self._ahead:
+            self._next_of_ahead()
 
     def _handler_of(self, head: RequestHead) -> Handler | None:
         """Who answers; nobody when the answer is a refusal, which is sent at once."""

@@ -54,7 +54,6 @@ class Upstream(asyncio.Protocol):
         self.on_idle_loss: IdleLoss | None = None  # the pool, while the connection lies in it
         self.exchanges = 0
         self.gone = False  # closing or closed: the transport knows it too, at the price of a call
-        self.kept_at = 0.0
         self.expires_at = 0.0
         self.keep_alive_s: float | None = None  # what the upstream said in `Keep-Alive: timeout`
         self._write_paused = False

@@ -6,7 +6,7 @@ and keeps nothing: two calls at once can't mix.
 
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from proxy.wire.fields import one_visible
 
@@ -24,7 +24,7 @@ _LONGEST_CORRELATION: Final = 200
 _LONGEST_REQUEST_ID: Final = 128
 
 
-class Trace(NamedTuple):
+class Trace:
     """The names of one call.
 
     `trace_id` is what people search for: the caller's `X-Chora-Trace-Id`, or the W3C trace id.
@@ -32,10 +32,18 @@ class Trace(NamedTuple):
     whole lines, each with its CRLF behind.
     """
 
-    trace_id: bytes
-    request_id: bytes
-    id_lines: bytes
-    context_lines: bytes
+    __slots__ = ("context_lines", "id_lines", "request_id", "trace_id")
+
+    def __init__(
+        self, trace_id: bytes, request_id: bytes, id_lines: bytes, context_lines: bytes
+    ) -> None:
+        self.trace_id = trace_id
+        self.request_id = request_id
+        self.id_lines = id_lines
+        self.context_lines = context_lines
+
+    def __repr__(self) -> str:
+        return f"<Trace {self.trace_id.decode()}>"
 
 
 def trace_of(noted: dict[bytes, bytes], random_bits: Callable[[int], int]) -> Trace:

@@ -141,6 +141,12 @@ def test_unusable_arguments_end_with_2(arguments: list[str]) -> None:
     assert (done.returncode, "Traceback" in done.stderr, bool(done.stderr)) == (2, False, True)
 
 
+def test_version_tells_what_runs_it() -> None:
+    done = run_command("--version")
+
+    assert re.fullmatch(r"toolproxy \S+ \(Python 3\.\S+(, compiled)?\)\n", done.stdout)
+
+
 def test_help_is_no_failure() -> None:
     done = run_command("--help")
 

@@ -8,6 +8,25 @@ from proxy.wire.parser import RequestReader, ResponseReader
 from proxy.wire.reader import HeadLimits, HeadReader, HeadT
 
 INCOMPLETE = "incomplete"
+# Named here, since a compiled class (README, "Compiled") has no `__slots__` to ask.
+_PARTS = {
+    RequestHead: (
+        "method",
+        "target",
+        "minor_version",
+        "lines",
+        "noted",
+        "body_bytes",
+        "keep_alive",
+        "authority",
+    ),
+    ResponseHead: ("status", "status_line", "lines", "noted", "body_bytes", "keep_alive"),
+}
+
+
+def parts_of(head: RequestHead | ResponseHead) -> dict[str, object]:
+    """All that a head says, by name."""
+    return {name: getattr(head, name) for name in _PARTS[type(head)]}
 
 
 def read_request(*pieces: bytes, limits: HeadLimits | None = None) -> RequestHead:
@@ -30,7 +49,7 @@ def request_verdict(pieces: Iterable[bytes], limits: HeadLimits | None = None) -
         return error.status
     except EOFError:
         return INCOMPLETE
-    return (*(getattr(head, name) for name in RequestHead.__slots__), rest)
+    return (*parts_of(head).values(), rest)
 
 
 def response_verdict(pieces: Iterable[bytes], limits: HeadLimits | None = None) -> object:
@@ -41,7 +60,7 @@ def response_verdict(pieces: Iterable[bytes], limits: HeadLimits | None = None) 
         return error.status
     except EOFError:
         return INCOMPLETE
-    return (*(getattr(head, name) for name in ResponseHead.__slots__), rest)
+    return (*parts_of(head).values(), rest)
 
 
 def word_for_request(data: bytes) -> object:

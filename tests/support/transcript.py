@@ -19,7 +19,7 @@ from proxy.data_plane.pool import Pool, Pools
 from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
 from proxy.data_plane.upstream import Upstream
 from proxy.registry.load import LoadRules, load
-from proxy.registry.snapshot import Endpoint, Snapshot, Surroundings, adopt, succeed
+from proxy.registry.snapshot import Snapshot, Surroundings, adopt, succeed
 from proxy.registry.tls import TlsContexts
 from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.head import RequestHead
@@ -37,14 +37,26 @@ _STARTED_AT = 1000.0
 
 
 class ManualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time stands still until it is moved."""
+    """An event loop whose time stands still until it is moved, and that connects to nobody."""
 
-    def __init__(self) -> None:
+    def __init__(self, connect: "Connect") -> None:
         super().__init__()
         self.moment = _STARTED_AT
+        self._connect = connect
 
     def time(self) -> float:
         return self.moment
+
+    async def create_connection(  # type: ignore[override]  # of its many forms, the pool's one
+        self, protocol_factory: Callable[[], Upstream], *_: object, **__: object
+    ) -> tuple[asyncio.Transport, Upstream]:
+        return await self._connect(protocol_factory)
+
+
+class Connect(Protocol):
+    """What the pool's connect comes to."""
+
+    async def __call__(self, new: Callable[[], Upstream]) -> tuple[asyncio.Transport, Upstream]: ...
 
 
 class Peer:
@@ -101,7 +113,7 @@ class Transcript:
         self, server: str = "", rules: Rules | None = None, entry: Entry | None = None
     ) -> None:
         self.control = FakeControlPlane()
-        self.loop = ManualLoop()
+        self.loop = ManualLoop(self.opened)
         self.complaints: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
         self.records: list[ExchangeRecord] = []
@@ -115,7 +127,7 @@ class Transcript:
         self.client = self.another_client()
 
     async def _build(self, rules: Rules, entry: Entry) -> Door:
-        pools = _Pools(self)
+        pools = Pools(HeadLimits(), TlsContexts())
         plane = Plane("toolproxy-1", self, pools, self.records.append)
         door = Door(plane, self.control, rules, entry)
         door.start()
@@ -175,8 +187,8 @@ class Transcript:
 
     # --- connecting by hand ---
 
-    async def opened(self) -> Upstream:
-        """What the pool's connect comes to."""
+    async def opened(self, new: Callable[[], Upstream]) -> tuple[asyncio.Transport, Upstream]:
+        """See `Connect`."""
         if not self.connects_at_once:
             connected: asyncio.Future[OSError | None] = self.loop.create_future()
             self.connecting.append(
@@ -185,9 +197,10 @@ class Transcript:
             error = await connected
             if error is not None:
                 raise error
-        upstream = Upstream(HeadLimits())
-        self.upstreams.append(Peer(self, self.connect(upstream, ("10.0.0.9", 80))))
-        return upstream
+        upstream = new()
+        transport = self.connect(upstream, ("10.0.0.9", 80))
+        self.upstreams.append(Peer(self, transport))
+        return transport, upstream
 
     def connects(self, error: OSError | None = None) -> None:
         """The oldest attempt to connect succeeds, or fails."""
@@ -233,19 +246,6 @@ class Begin(Protocol):
     def __call__(
         self, server: str = "", *, rules: Rules | None = None, entry: Entry | None = None
     ) -> Transcript: ...
-
-
-class _Pools(Pools):
-    """Pools whose connections are the transcript's."""
-
-    def __init__(self, transcript: Transcript) -> None:
-        super().__init__(HeadLimits(), TlsContexts())
-        self._transcript = transcript
-
-    def of(self, endpoint: Endpoint) -> Pool:
-        pool = super().of(endpoint)
-        vars(pool)["_opened"] = self._transcript.opened
-        return pool
 
 
 class FakeControlPlane:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import httptools
 import pytest
 
 from proxy.errors import BadRequestError, HeadersTooLargeError, UpstreamProtocolError
@@ -241,15 +242,6 @@ class _Hasty:
         self._listener.on_headers_complete()
 
 
-class _HastyReader(RequestReader):
-    """A reader with such a parser."""
-
-    __slots__ = ()
-
-    def _new_parser(self, listener: Listener) -> _Hasty:
-        return _Hasty(listener)
-
-
 class _Patient(_Hasty):
     """A parser that never sees the end of a head."""
 
@@ -257,23 +249,20 @@ class _Patient(_Hasty):
         del data
 
 
-class _PatientReader(RequestReader):
-    """A reader with such a parser."""
+def test_head_ends_in_an_empty_line_whatever_the_parser_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(httptools, "HttpRequestParser", _Hasty)
 
-    __slots__ = ()
-
-    def _new_parser(self, listener: Listener) -> _Patient:
-        return _Patient(listener)
-
-
-def test_head_ends_in_an_empty_line_whatever_the_parser_says() -> None:
     with pytest.raises(BadRequestError, match="does not end in an empty line"):
-        _HastyReader(HeadLimits()).read(GET[:-2])
+        RequestReader(HeadLimits()).read(GET[:-2])
 
 
-def test_empty_line_ends_a_head_for_the_parser_too() -> None:
+def test_empty_line_ends_a_head_for_the_parser_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httptools, "HttpRequestParser", _Patient)
+
     with pytest.raises(BadRequestError, match="does not end where its first empty line is"):
-        _PatientReader(HeadLimits()).read(GET)
+        RequestReader(HeadLimits()).read(GET)
 
 
 def test_upgrade_does_not_stop_the_judging_of_a_head() -> None:
