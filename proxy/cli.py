@@ -178,6 +178,7 @@ def _log_to_stderr(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if settings.log_format == "json" else _TextLines())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # its "2 changes" are no news
 
 
 class _TextLines(logging.Formatter):

@@ -244,7 +244,7 @@ def _from_environment(environ: Mapping[str, str], root: dict[str, object]) -> It
         name = "PORT" if "PORT" in said else "HOST"
         yield ("listen",), _relisten(root, said), ("environment", name)
     for name, value in sorted(said.items()):
-        if name.startswith(_PREFIX) and not _LINK.fullmatch(name):
+        if name.startswith(_PREFIX) and not _LINK.fullmatch(f"{name}={value}"):
             key = tuple(name.removeprefix(_PREFIX).lower().split("__"))
             yield key, _parsed(value), ("environment", name)
 
@@ -308,9 +308,10 @@ _LEGACY: Final[dict[str, Path]] = {
     "POLL_INTERVAL": ("registry", "poll_interval"),
     "HEALTH_CHECK_INTERVAL": ("health_check_interval",),
 }
-# Kubernetes and Docker set these by themselves for a service called `toolproxy`.
+# Kubernetes and Docker set these by themselves for services called `toolproxy` or `toolproxy-any`.
 _LINK: Final = re.compile(
-    r"TOOLPROXY_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+    r"TOOLPROXY_(\w+_)?"
+    r"(SERVICE_(HOST|PORT(_\w+)?)=.*|PORT=\w+://.*|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?=.*)"
 )
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")

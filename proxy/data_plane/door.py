@@ -23,6 +23,8 @@ SWEEP_S: Final = 0.05
 _RECENT_S: Final = 1.0
 _DATE_FOR_S: Final = 0.5
 _CALLS: Final = (routing.TOOLS, routing.SERVERS)
+# Asked by address, by whoever keeps us running; they say nothing that rebinding could steal.
+_PROBES: Final = frozenset({b"/livez", b"/readyz"})
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -111,7 +113,11 @@ class Door:
                 raise errors.OriginNotAllowedError(
                     "Pages of this origin may not call here; cors.origins in the settings says who"
                 )
-        if self.entry.hosts and not browser.host_allowed(head.authority, self.entry.hosts):
+        if (
+            self.entry.hosts
+            and head.target not in _PROBES
+            and not browser.host_allowed(head.authority, self.entry.hosts)
+        ):
             raise errors.ForbiddenError("This Host is not served; allowed_hosts in the settings is")
 
     def _own_options(self, head: RequestHead) -> bytes | None:

@@ -20,7 +20,7 @@ from proxy.wire.reader import HeadLimits
 _LET_GO_BEFORE_S = 1.0
 # What nobody asked for may come at any moment, also behind our back on the wire: to ask the kernel
 # for what came since the loop looked is worth 1 us only when the loop was held up.
-_JUST_NOW_S = 0.002
+_JUST_NOW_S = 0.001
 
 
 class Pool:

@@ -83,6 +83,15 @@ def test_host_that_is_not_ours_is_refused(begin: Begin) -> None:
     t.client.expect_problem(403, "forbidden")
 
 
+@pytest.mark.parametrize("probe", ["/livez", "/readyz"])
+def test_probe_is_let_in_whatever_host_it_names(begin: Begin, probe: str) -> None:
+    t = begin(entry=Entry(hosts=frozenset({b"tools.local"})))
+
+    t.client_sends(get(probe))
+
+    assert len(t.control.sessions) == 1
+
+
 def test_one_caller_too_many_is_refused(begin: Begin) -> None:
     t = begin(entry=Entry(connections=1))
 

@@ -92,15 +92,22 @@ def test_lists_and_lone_words_come_through_the_environment() -> None:
     assert settings.defaults == {"health": {"path": "/up"}}
 
 
-def test_variables_of_a_kubernetes_service_called_toolproxy_are_not_ours() -> None:
+@pytest.mark.parametrize("service", ["TOOLPROXY", "TOOLPROXY_METRICS"])
+def test_variables_of_a_kubernetes_service_are_not_ours(service: str) -> None:
     environ = {
-        "TOOLPROXY_SERVICE_HOST": "10.0.0.1",
-        "TOOLPROXY_SERVICE_PORT_HTTP": "80",
-        "TOOLPROXY_PORT": "tcp://10.0.0.1:80",
-        "TOOLPROXY_PORT_80_TCP_ADDR": "10.0.0.1",
+        f"{service}_SERVICE_HOST": "10.0.0.1",
+        f"{service}_SERVICE_PORT_HTTP": "80",
+        f"{service}_PORT": "tcp://10.0.0.1:80",
+        f"{service}_PORT_80_TCP_ADDR": "10.0.0.1",
     }
 
     assert load_settings(None, environ, {}) == Settings()
+
+
+def test_port_that_is_no_services_is_a_mistake() -> None:
+    (problem,) = problems(None, {"TOOLPROXY_PORT": "9000"})
+
+    assert "TOOLPROXY_PORT: unknown key" in problem
 
 
 def test_all_that_is_wrong_is_said_at_once_and_where(tmp_path: Path) -> None:

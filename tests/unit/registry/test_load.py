@@ -303,7 +303,11 @@ def test_json_is_a_registry_too() -> None:
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("none.yaml", "No such file or directory"), ("", "not a regular file"), ("\0", "null byte")],
+    [
+        ("none.yaml", "No such file or directory"),
+        ("", "not a regular file"),
+        ("\0", "embedded null"),
+    ],
 )
 def test_unreadable_file_is_one_clear_finding(tmp_path: Path, name: str, why: str) -> None:
     with pytest.raises(RegistryRejectedError) as caught:
