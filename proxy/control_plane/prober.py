@@ -18,7 +18,9 @@ from proxy.registry.tls import TlsContexts
 
 _LOG = logging.getLogger("toolproxy.health")
 _JITTER: Final = 0.1
-_FIRST_WITHIN_S: Final = 0.05  # after that, endpoints that came together are not probed together
+# Endpoints that came together are not probed together, first or later: a probe costs 0.3 ms.
+_FIRST_WITHIN_S: Final = 0.05
+_APART_S: Final = 0.002
 _LATE_S: Final = 0.1
 
 
@@ -37,9 +39,11 @@ class Prober:
             task = self._tasks.pop(endpoint, None)
             if task is not None:
                 task.cancel()
-        for endpoint in snapshot.endpoints():
-            if endpoint not in self._tasks:
-                self._tasks[endpoint] = self._loop.create_task(self._keep_asking(endpoint))
+        new = [endpoint for endpoint in snapshot.endpoints() if endpoint not in self._tasks]
+        spread_s = min(max(_FIRST_WITHIN_S, _APART_S * len(new)), self.default_interval_s)
+        for endpoint in new:
+            asking = self._keep_asking(endpoint, uniform(0, spread_s))  # noqa: S311 - hides nothing
+            self._tasks[endpoint] = self._loop.create_task(asking)
 
     async def stop(self) -> None:
         tasks = list(self._tasks.values())
@@ -48,8 +52,8 @@ class Prober:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep_asking(self, endpoint: Endpoint) -> None:
-        await asyncio.sleep(uniform(0, _FIRST_WITHIN_S))  # noqa: S311 - spreads load, hides nothing
+    async def _keep_asking(self, endpoint: Endpoint, first_after_s: float) -> None:
+        await asyncio.sleep(first_after_s)
         while True:
             await self._ask_and_count(endpoint)
             await asyncio.sleep(self._pause_s(endpoint))

@@ -132,7 +132,7 @@ class Exchange:
         died = False
         while True:
             # Where one kept connection has died, others may have: the second try has a new one.
-            upstream = (None if died else pool.take_kept(record.started_at)) or await pool.take()
+            upstream = (None if died else pool.take_kept()) or await pool.take()
             record.attempts += 1
             try:
                 if self._request_chunked or b"expect" in self._head.noted:

@@ -18,9 +18,6 @@ from proxy.wire.reader import HeadLimits
 
 # An upstream that says `Keep-Alive: timeout=N` may close at N: we must have let go by then.
 _LET_GO_BEFORE_S = 1.0
-# What nobody asked for may come at any moment, also behind our back on the wire: to ask the kernel
-# for what came since the loop looked is worth 1 us only when the loop was held up.
-_JUST_NOW_S = 0.001
 
 
 class Pool:
@@ -52,18 +49,15 @@ class Pool:
 
     # --- take and give back ---
 
-    def take_kept(self, now: float) -> Upstream | None:
-        """A kept connection, the one that was used last; `give_back` must follow. None: `take`.
-
-        `now` is the monotonic clock's.
-        """
+    def take_kept(self) -> Upstream | None:
+        """A kept connection, the one that was used last; `give_back` must follow. None: `take`."""
         idle = self._idle
-        # uvloop's time is that of its last look at all connections (asyncio's is later than `now`).
-        just_looked = 0 <= now - self._loop.time() < _JUST_NOW_S
         while idle and self.busy < self.endpoint.server.limits.max_requests:
             upstream = idle.pop()
             upstream.on_idle_loss = None
-            if just_looked or upstream.quiet:
+            # Given back in this millisecond (uvloop's time knows no less), it has not lain idle:
+            # what nobody asked for may as well be on the wire still.
+            if upstream.kept_at == self._loop.time() or upstream.quiet:
                 self.busy += 1
                 return upstream
             self._drop(upstream)
@@ -94,6 +88,7 @@ class Pool:
             self._offer(upstream)
         else:
             upstream.on_idle_loss = self
+            upstream.kept_at = self._loop.time()
             self._idle.append(upstream)
 
     async def _take_new(self) -> Upstream:

@@ -18,6 +18,7 @@ from proxy.wire.reader import HeadLimits
 _MOST_INTERIM_HEADS: Final = 16
 _SWITCHING_PROTOCOLS: Final = 101
 _CONTINUE: Final = 100
+_MOST_EARLY_BYTES: Final = 64 * 1024  # of a body that the exchange has not asked for yet
 
 
 class Relay(Protocol):
@@ -54,10 +55,12 @@ class Upstream(asyncio.Protocol):
         self.on_idle_loss: IdleLoss | None = None  # the pool, while the connection lies in it
         self.exchanges = 0
         self.gone = False  # closing or closed: the transport knows it too, at the price of a call
+        self.kept_at = 0.0
         self.expires_at = 0.0
         self.keep_alive_s: float | None = None  # what the upstream said in `Keep-Alive: timeout`
         self._write_paused = False
         self._read_paused = False
+        self._held_back = False  # paused by ourselves, until `relay` is called
         # Of one exchange:
         self._relay: Relay | None = None
         self._answer: asyncio.Future[ResponseHead] | None = None
@@ -127,6 +130,8 @@ class Upstream(asyncio.Protocol):
     def relay(self) -> bytes:
         """Give the payload that came since the head; from now on it goes to the relay."""
         early, self._early = self._early, None
+        if self._held_back:
+            self.resume()
         return early or b""
 
     async def end(self) -> None:
@@ -148,11 +153,13 @@ class Upstream(asyncio.Protocol):
     def pause(self) -> None:
         """The caller takes no more for now: read no more than the socket's buffer holds."""
         self._read_paused = True
+        self._held_back = False
         if not self.gone:
             self.transport.pause_reading()
 
     def resume(self) -> None:
         self._read_paused = False
+        self._held_back = False
         if not self.gone:
             self.transport.resume_reading()
 
@@ -210,6 +217,9 @@ class Upstream(asyncio.Protocol):
         payload = b"" if was_over else body.take(data)
         if self._early is not None:
             self._early += payload
+            if len(self._early) > _MOST_EARLY_BYTES and not self._read_paused:
+                self.pause()
+                self._held_back = True
         elif payload and self._relay is not None:
             self._relay.piece(payload)
         if body.done and self._head is not None:
@@ -273,7 +283,6 @@ class Upstream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        self._read_paused = False
         if self._relay is not None:
             self._relay.resume_request()
 

@@ -144,6 +144,41 @@ def test_upstream_that_was_held_back_to_the_end_is_read_in_its_next_call(
     assert (len(t.upstreams), t.upstream.is_read) == (1, True)
 
 
+def test_upstream_that_takes_again_while_it_is_held_back_is_read_in_its_next_call(
+    begin: Begin,
+) -> None:
+    t = answering(begin())
+    upstream = t.upstream.transport
+    upstream.fill()
+
+    def ends_when_everybody_is_full() -> None:
+        upstream.receive(b"x" * 900)
+        t.client.transport.fill()
+        upstream.drain()
+
+    t.does(ends_when_everybody_is_full)
+    t.client.takes_again()
+    t.client_sends(get("/servers/o/x"))
+
+    assert (len(t.upstreams), t.upstream.is_read) == (1, True)
+
+
+def test_answer_that_nobody_takes_yet_is_bounded(begin: Begin) -> None:
+    t = begin()
+    t.client_sends(post("/tools/o.call"))
+    upstream, is_read = t.upstream.transport, []
+
+    def answers_before_anyone_looks() -> None:
+        upstream.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 70001\r\n\r\n" + b"x" * 70_000)
+        is_read.append(upstream.is_reading())
+
+    t.does(answers_before_anyone_looks)
+    is_read.append(upstream.is_reading())
+    t.upstream_sends(b"y")
+
+    assert (is_read, t.client.transport.take()[-2:]) == ([False, True], b"xy")
+
+
 def test_requests_of_a_caller_that_takes_no_answers_wait(begin: Begin) -> None:
     t = begin()
     t.client.is_full()

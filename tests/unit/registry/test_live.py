@@ -1,6 +1,7 @@
 """Facts about the registry that runs: what a reload takes up, what it leaves, who is told."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from proxy.config.settings import Settings
 from proxy.registry import live
 from proxy.registry.live import LiveRegistry
 from proxy.registry.load import Loaded, LoadRules, RegistryRejectedError, load_file
-from proxy.registry.snapshot import Endpoint, Snapshot
+from proxy.registry.snapshot import Endpoint, LiveTool, Snapshot
 
 A = "- {namespace: a, name: host-a, port: 81, tools: [{name: t}]}\n"
 B = "- {namespace: b, name: host-b, port: 82, tools: [{name: t}]}\n"
@@ -227,6 +228,20 @@ async def test_old_table_is_whole_while_the_new_one_is_built(
 
     seen.add(repr(registry.current))
     assert seen == {"<Snapshot 1: 1 servers, 1 tools>", "<Snapshot 2: 5 servers, 5 tools>"}
+
+
+async def test_replaced_tools_are_freed_without_the_collector(text: Registry) -> None:
+    registry = text.started()
+    gc.collect()
+    gc.disable()
+    try:
+        text.says(A.replace("81", "91"))
+        await registry.refresh()
+        alive = [each for each in gc.get_objects() if type(each) is LiveTool]
+    finally:
+        gc.enable()
+
+    assert alive == [registry.current.tools[b"a.t"]]
 
 
 # --- what becomes of servers and endpoints ---
