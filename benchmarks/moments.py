@@ -3,50 +3,42 @@
 import asyncio
 import json  # noqa: TID251 - the answer of /tools, read by hand
 import os
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.peers import free_port, wait_for
+from benchmarks.peers.toolproxy import registry, sidecar
+from benchmarks.processes import ALL_CORES, free_port, listening
 
-_REGISTRY = """\
-servers:
-  - namespace: bench
-    name: bench
-    endpoints: [http://127.0.0.1:{port}]
-    tools: [{{name: {tool}}}]
-"""
 _CALL = b"POST /tools/bench.silent HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def reload_seconds(folder: Path) -> float:
-    """The slowest of four ways of changing the file, from the write to the new tool's listing."""
+def reload_seconds(home: Path, folder: Path) -> list[float]:
+    """Four ways of changing the file, each from the write to the new tool's listing."""
     data = folder / "one"
     data.mkdir()
     (folder / "..data").symlink_to("one")
     path = folder / "registry.yaml"
     path.symlink_to("..data/registry.yaml")
-    (data / "registry.yaml").write_text(_REGISTRY.format(port=9, tool="first"))
+    (data / "registry.yaml").write_text(_with_tool("first"))
     ways: list[tuple[str, Callable[[Path, str], None]]] = [
         ("swapped", _swap_data),
-        ("renamed", _rename_over),
+        ("renamed", rename_over),
         ("written", _write_in_place),
         ("truncated", _truncate_and_write),
     ]
-    with _sidecar(path) as url:
-        return max(_until_listed(url, path, tool, way) for tool, way in ways)
+    with running_sidecar(home, folder, path) as port:
+        return [_until_listed(port, path, tool, way) for tool, way in ways]
 
 
-def leaving_seconds(folder: Path) -> float:
+def leaving_seconds(home: Path, folder: Path) -> list[float]:
     """From a caller's closing in the middle of a call to the close that the upstream sees."""
-    return asyncio.run(_leave(folder))
+    return [asyncio.run(_leave(home, folder))]
 
 
-async def _leave(folder: Path) -> float:
+async def _leave(home: Path, folder: Path) -> float:
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,11 +50,10 @@ async def _leave(folder: Path) -> float:
         writer.close()
 
     origin = await asyncio.start_server(silent, "127.0.0.1", 0)
-    path = folder / "leaving.yaml"
-    port = origin.sockets[0].getsockname()[1]
-    path.write_text(_REGISTRY.format(port=port, tool="silent"))
-    with _sidecar(path, "--set", "health_check_interval=1h") as url:
-        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    path = folder / "registry.yaml"
+    path.write_text(registry(origin.sockets[0].getsockname()[1], {"bench": ["silent"]}))
+    with running_sidecar(home, folder, path, "--set", "health_check_interval=1h") as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(_CALL)
         async with asyncio.timeout(10):
             await asked.wait()
@@ -75,25 +66,23 @@ async def _leave(folder: Path) -> float:
 
 
 @contextmanager
-def _sidecar(registry: Path, *more: str) -> Iterator[str]:
+def running_sidecar(home: Path, folder: Path, path: Path, *more: str) -> Iterator[int]:
+    """One that may use every core, as where it is deployed; its port."""
     port = free_port()
-    command = [sys.executable, "-m", "proxy", "run", "--registry", str(registry)]
-    command += ["--listen", f"127.0.0.1:{port}", "--log-level", "error", *more]
-    process = subprocess.Popen(command)  # noqa: S603 - ours
-    try:
-        wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with listening(sidecar(home, port, path, *more), port, ALL_CORES, folder):
+        yield port
 
 
-def _until_listed(url: str, path: Path, tool: str, change: Callable[[Path, str], None]) -> float:
+def _with_tool(tool: str) -> str:
+    return registry(9, {"bench": [tool]})
+
+
+def _until_listed(port: int, path: Path, tool: str, change: Callable[[Path, str], None]) -> float:
     time.sleep(0.5)  # the last change has settled; not part of what is measured
     began = time.monotonic()
-    change(path, _REGISTRY.format(port=9, tool=tool))
+    change(path, _with_tool(tool))
     while time.monotonic() - began < 10:  # noqa: PLR2004 - then it is missed anyway
-        with urllib.request.urlopen(f"{url}/tools") as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/tools") as answer:
             if json.load(answer)["tools"][0]["tool_name"] == tool:
                 break
         time.sleep(0.01)
@@ -108,7 +97,7 @@ def _swap_data(path: Path, text: str) -> None:
     (folder / "..data_tmp").rename(folder / "..data")
 
 
-def _rename_over(path: Path, text: str) -> None:
+def rename_over(path: Path, text: str) -> None:
     new = path.with_suffix(".new")
     new.write_text(text)
     new.rename(path)

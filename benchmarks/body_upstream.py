@@ -1,0 +1,44 @@
+"""An upstream of large bodies: takes one in whole, or gives one. `… PORT`.
+
+nginx's `return` answers before it has read the body, so it cannot stand here. To cost next to
+nothing, this one never copies a body: it discards in the kernel and sends from a file in memory.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+from typing import Final
+
+from benchmarks.body_wire import Stream, body_file
+
+_DONE: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+_HEAD: Final = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+def serve(connection: socket.socket, file: int) -> None:
+    """Answer one connection's calls until it ends."""
+    size = os.fstat(file).st_size
+    stream = Stream(connection)
+    with connection, contextlib.suppress(OSError):
+        while head := stream.head():
+            stream.discard(head)
+            if head.first_line.split()[1].endswith("/down"):
+                connection.sendall((_HEAD % size).encode())
+                stream.send_file(file)
+            else:
+                connection.sendall(_DONE)
+
+
+def main() -> None:
+    file = body_file()
+    with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64) as listener:
+        while True:
+            connection, _ = listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=serve, args=(connection, file), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The cases: what is asked of a peer in its turn, and what is measured meanwhile."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks import wrk
+from benchmarks.body_load import CONNECTIONS as BODY_CONNECTIONS
+from benchmarks.body_load import load_bodies
+from benchmarks.body_wire import BODY_BYTES
+from benchmarks.figures import (
+    BODY_CPU,
+    BODY_GROWTH,
+    BODY_RATE,
+    CALLS,
+    CPU,
+    FAILED,
+    IDLE,
+    P50,
+    P99,
+    PER_CONNECTION,
+    START,
+    Figure,
+    Round,
+)
+from benchmarks.fresh import CONNECTIONS as IDLE_CONNECTIONS
+from benchmarks.fresh import measure_fresh
+from benchmarks.peers.peer import Peer, Running
+from benchmarks.peers.table import PEERS, SIZES
+from benchmarks.peers.toolproxy import TEN_TOOLS
+
+_MANY: Final = 32
+
+
+class Upstream(Enum):
+    """Which of `upstreams` stands behind the peer."""
+
+    ANSWERS = "answers"
+    BODIES = "bodies"
+
+
+class Turn(NamedTuple):
+    """One peer's turn at a case."""
+
+    peer: Peer
+    upstream_port: int
+    standing: Callable[[], Running]  # the one that runs all the time
+    seconds: float
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One kind of load, and the peers that it is for."""
+
+    key: str
+    title: str
+    how: str
+    figures: tuple[Figure, ...]
+    measure: Callable[[Turn], Round]
+    ratio: Figure | None  # what is shown as a multiple of `base`'s
+    base: str = "nginx"
+    upstream: Upstream = Upstream.ANSWERS
+    peers: tuple[Peer, ...] = PEERS
+    warmed: bool = True  # by a turn that does not count
+    quick: bool = True  # part of --quick
+
+
+def _calls(script: str, turn: Turn, *, tool: str = "echo", connections: int = _MANY) -> Round:
+    running = turn.standing()
+    before_s = running.cpu_s()
+    load = wrk.load_calls(
+        running.port,
+        tool,
+        script,
+        connections=connections,
+        seconds=turn.seconds,
+        folder=turn.folder,
+    )
+    return {
+        CPU.key: (running.cpu_s() - before_s) / max(load.calls, 1) * 1e6,
+        CALLS.key: load.calls_per_s,
+        P50.key: load.p50_ms,
+        P99.key: load.p99_ms,
+        FAILED.key: load.failed,
+    }
+
+
+def _bodies(tool: str, turn: Turn) -> Round:
+    running = turn.standing()
+    running.forget_peak()
+    before_s = running.cpu_s()
+    load = load_bodies(running.port, tool, turn.seconds)
+    return {
+        BODY_RATE.key: load.bodies * BODY_BYTES / load.took_s / 1e6,
+        BODY_CPU.key: (running.cpu_s() - before_s) / max(load.bodies, 1) * 1e3,
+        BODY_GROWTH.key: (running.peak_bytes() - running.idle_bytes) / 1e6,
+        FAILED.key: load.failed,
+    }
+
+
+def _one_of_its_tools(turn: Turn) -> Round:
+    return _calls(wrk.SMALL, turn, tool="t0000")
+
+
+def _many_of_its_tools(turn: Turn) -> Round:
+    few = turn.peer is TEN_TOOLS
+    return _calls(wrk.one_after_the_other(10 if few else 1000), turn)
+
+
+def _fresh(turn: Turn) -> Round:
+    return measure_fresh(turn.peer, turn.folder / "fresh", turn.upstream_port)
+
+
+_OF_CALLS: Final = (CPU, CALLS, P50, P99)
+_OF_BODIES: Final = (BODY_RATE, BODY_CPU, BODY_GROWTH)
+_SMALL: Final = "27-byte POST, 80-byte JSON answer"
+_LARGE: Final = f"{BODY_BYTES / 1e6:g} MB of JSON, {BODY_CONNECTIONS} connections"
+
+CASES: Final = (
+    Case(
+        key="small",
+        title="Small call",
+        how=f"{_SMALL}, {_MANY} connections; every head says the same",
+        figures=_OF_CALLS,
+        ratio=CPU,
+        measure=partial(_calls, wrk.SMALL),
+    ),
+    Case(
+        key="vary",
+        title="Small call, no head like another",
+        how=f"{_SMALL}, {_MANY} connections; a field of its own in every request and answer",
+        figures=_OF_CALLS,
+        ratio=CPU,
+        measure=partial(_calls, wrk.VARY, tool="vary"),
+        quick=False,
+    ),
+    Case(
+        key="real",
+        title="Realistic head",
+        how=f"12 request fields, 10 answer fields, 1.5 KB answer, {_MANY} connections",
+        figures=_OF_CALLS,
+        ratio=CPU,
+        measure=partial(_calls, wrk.REAL, tool="real"),
+    ),
+    Case(
+        key="realvary",
+        title="Realistic head, no head like another",
+        how="the same, with ids of its own in every request and answer",
+        figures=_OF_CALLS,
+        ratio=CPU,
+        measure=partial(_calls, wrk.REAL_VARY, tool="realvary"),
+        quick=False,
+    ),
+    Case(
+        key="one",
+        title="One connection",
+        how=f"{_SMALL}, one connection",
+        figures=_OF_CALLS,
+        ratio=P50,
+        measure=partial(_calls, wrk.SMALL, connections=1),
+    ),
+    Case(
+        key="up",
+        title="10 MB up",
+        how=f"calls with {_LARGE}",
+        figures=_OF_BODIES,
+        ratio=BODY_RATE,
+        measure=partial(_bodies, "up"),
+        upstream=Upstream.BODIES,
+    ),
+    Case(
+        key="down",
+        title="10 MB down",
+        how=f"answers with {_LARGE}",
+        figures=_OF_BODIES,
+        ratio=BODY_RATE,
+        measure=partial(_bodies, "down"),
+        upstream=Upstream.BODIES,
+    ),
+    Case(
+        key="tools",
+        title="10 against 100 000 tools",
+        how=f"{_SMALL}, {_MANY} connections, one and the same tool on both",
+        figures=_OF_CALLS,
+        ratio=CPU,
+        measure=_one_of_its_tools,
+        peers=SIZES,
+        base=TEN_TOOLS.key,
+        quick=False,
+    ),
+    Case(
+        key="toolspread",
+        title="10 against 100 000 tools, another one each time",
+        how=f"{_SMALL}, {_MANY} connections; ten tools in turn of the ten, 1 000 of the 100 000",
+        figures=_OF_CALLS,
+        ratio=CPU,
+        measure=_many_of_its_tools,
+        peers=SIZES,
+        base=TEN_TOOLS.key,
+        quick=False,
+    ),
+    Case(
+        key="fresh",
+        title=f"Start, and {IDLE_CONNECTIONS:,} idle connections",
+        how="from the start of the process to its first answer; resident memory then; and what each"
+        " of so many connections adds that have made one call and stay open",
+        figures=(START, IDLE, PER_CONNECTION),
+        ratio=None,
+        measure=_fresh,
+        warmed=False,
+    ),
+)

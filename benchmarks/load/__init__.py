@@ -1,0 +1,1 @@
+"""Load on a deployment of one's own: made on a schedule, measured, judged."""

@@ -1,0 +1,55 @@
+"""HAProxy: one thread."""
+
+import shutil
+import subprocess
+from typing import Final
+
+from benchmarks.peers.peer import Peer, Place
+from benchmarks.processes import Launch
+
+_CONF: Final = """\
+global
+  nbthread 1
+  maxconn 4096
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 75s
+  timeout server 60s
+  timeout http-keep-alive 75s
+  http-reuse always
+frontend callers
+  bind 127.0.0.1:{port}
+  http-request replace-path /tools/bench\\.(.*) /tools/\\1
+  http-request set-header X-Request-Id %[uuid()]
+  default_backend tools
+backend tools
+  server upstream 127.0.0.1:{upstream_port}
+"""
+
+
+def _missing() -> str | None:
+    return None if shutil.which("haproxy") else "not installed: apt-get install haproxy"
+
+
+def _version() -> str:
+    said = subprocess.run(["haproxy", "-v"], capture_output=True, check=True)  # noqa: S607 - from Debian
+    return said.stdout.decode().split()[2]
+
+
+def _launch(place: Place) -> Launch:
+    conf = place.folder / "haproxy.cfg"
+    conf.write_text(_CONF.format(port=place.port, upstream_port=place.upstream_port))
+    return Launch(["haproxy", "-db", "-f", str(conf)])
+
+
+HAPROXY: Final = Peer(
+    key="haproxy",
+    title="HAProxy",
+    colour="#6b8fb5",
+    apart="one thread; `http-reuse always`, the path rewritten by a regular expression; no health"
+    " checks, no metrics endpoint, no trace context",
+    missing=_missing,
+    version=_version,
+    launch=_launch,
+)

@@ -1,0 +1,74 @@
+"""nginx: one worker. Its frame serves the upstream of all peers as well."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from benchmarks.peers.peer import Peer, Place
+from benchmarks.processes import Launch
+
+HOW_TO_GET: Final = "apt-get install nginx-light"
+
+_FRAME: Final = """\
+worker_processes 1;
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr error;
+{user}
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  sendfile on;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  keepalive_requests 1000000000;
+{inside}
+}}
+"""
+# Bodies are passed on as they come, as by the others, and never put on a disk.
+_PROXY: Final = """\
+  upstream tools {{ server 127.0.0.1:{upstream_port}; keepalive 64;
+    keepalive_requests 1000000000; }}
+  server {{ listen 127.0.0.1:{port};
+    client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0;
+    proxy_http_version 1.1; proxy_set_header Connection "";
+    proxy_set_header X-Request-Id $request_id;
+    location /tools/bench. {{ proxy_pass http://tools/tools/; }} }}
+"""
+
+
+def nginx(folder: Path, inside: str) -> Launch:
+    """An nginx with these lines in its `http` block."""
+    user = "user root;" if os.geteuid() == 0 else ""  # its worker must reach our folder
+    conf = folder / "nginx.conf"
+    conf.write_text(_FRAME.format(folder=folder, user=user, inside=inside))
+    return Launch(["nginx", "-p", str(folder), "-c", str(conf)])
+
+
+def missing() -> str | None:
+    return None if shutil.which("nginx") else f"not installed: {HOW_TO_GET}"
+
+
+def _version() -> str:
+    said = subprocess.run(["nginx", "-v"], capture_output=True, check=True)  # noqa: S607 - from Debian
+    return said.stderr.decode().rpartition("/")[2].strip()
+
+
+def _launch(place: Place) -> Launch:
+    inside = _PROXY.format(port=place.port, upstream_port=place.upstream_port)
+    return nginx(place.folder, inside)
+
+
+NGINX: Final = Peer(
+    key="nginx",
+    title="nginx",
+    colour="#2f9e6e",
+    apart="one worker; `proxy_request_buffering off`, no temporary files, otherwise its defaults"
+    " (answers are buffered in memory); no health checks, no metrics, no trace context, and a"
+    " change of its tools takes a reload by new workers",
+    missing=missing,
+    version=_version,
+    launch=_launch,
+)

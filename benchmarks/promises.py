@@ -1,0 +1,176 @@
+"""Every promise with a figure: one row each, with its bar and where its figure comes from.
+
+Adding a promise is adding a row. A figure is a ratio of two loads (`ratio`), something of our own
+under a load (`own`), or a moment of its own (`moment`); a new kind of load is a row of `cases`.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import ge, le, lt
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks.figures import (
+    BODY_GROWTH,
+    BODY_RATE,
+    CPU,
+    FAILED,
+    IDLE,
+    P50,
+    P99,
+    PER_CONNECTION,
+    START,
+    Figure,
+    Measurements,
+    Spread,
+)
+from benchmarks.moments import leaving_seconds, reload_seconds
+from benchmarks.peers.envoy import ENVOY
+from benchmarks.peers.fastapi_httpx import FASTAPI
+from benchmarks.peers.nginx import NGINX
+from benchmarks.peers.peer import Peer
+from benchmarks.peers.toolproxy import MANY_TOOLS, TEN_TOOLS
+from benchmarks.processes import OTHER_CORES, on_cores
+from benchmarks.stall import stall_seconds
+
+_SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {"≤": le, "<": lt, "≥": ge}
+
+
+class Bar(NamedTuple):
+    """What a figure must not cross."""
+
+    sign: str
+    bound: float
+    unit: str = ""
+
+    def met(self, value: float) -> bool:
+        return _SIGNS[self.sign](value, self.bound)
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.bound:.3g} {self.unit}".rstrip()
+
+
+class Evidence(NamedTuple):
+    """What a figure is made of: the loads, and the build of ours that is looked at."""
+
+    measured: Measurements
+    ours: Peer
+    home: Path  # its code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a figure comes from."""
+
+    figure: Callable[[Evidence], Spread]
+    cases: tuple[str, ...] = ()  # the loads that it needs
+    beside: tuple[Peer, ...] = ()  # the peers that must take part in them
+    of_a_build: bool = False  # another one for each build of ours
+
+
+class Promise(NamedTuple):
+    """One line of the table; without a bar it informs and promises nothing."""
+
+    words: str
+    source: Source
+    bar: Bar | None = None
+    digits: int = 2
+
+
+def ratio(case: str, figure: Figure, to: Peer, *, of: Peer | None = None) -> Source:
+    """Ours (or another's), divided by another proxy's in the same rounds."""
+    return Source(
+        figure=lambda it: it.measured.ratio(case, figure, (of or it.ours).key, to.key),
+        cases=(case,),
+        beside=(to, of) if of else (to,),
+        of_a_build=of is None,
+    )
+
+
+def own(figure: Figure, *cases: str) -> Source:
+    """The median of ours."""
+    return Source(
+        figure=lambda it: Spread.of(_of_ours(it, figure, cases)), cases=cases, of_a_build=True
+    )
+
+
+def own_worst(figure: Figure, *cases: str) -> Source:
+    """The highest of ours."""
+    return Source(
+        figure=lambda it: Spread.worst_of(_of_ours(it, figure, cases)),
+        cases=cases,
+        of_a_build=True,
+    )
+
+
+def moment(measure: Callable[[Path, Path], list[float]], *, scale: float = 1) -> Source:
+    """The longest of several spans, measured when the loads are over."""
+
+    def figure(it: Evidence) -> Spread:
+        with tempfile.TemporaryDirectory() as name, on_cores(OTHER_CORES):
+            return Spread.worst_of(each * scale for each in measure(it.home, Path(name)))
+
+    return Source(figure=figure)
+
+
+def _of_ours(it: Evidence, figure: Figure, cases: tuple[str, ...]) -> list[float]:
+    return [v for case in cases for v in it.measured.values(case, it.ours.key, figure)]
+
+
+_LOADS: Final = ("small", "vary", "real", "realvary", "one", "up", "down", "fresh")
+_LIVE: Final = "a changed registry is live, slowest of four ways of changing it"
+
+PROMISES: Final = (
+    Promise("CPU per small call ÷ nginx's", ratio("small", CPU, NGINX), Bar("≤", 1.5)),
+    Promise("CPU per small call ÷ Envoy's", ratio("small", CPU, ENVOY), Bar("≤", 0.5)),
+    Promise(
+        "CPU per small call ÷ FastAPI + httpx's",
+        ratio("small", CPU, FASTAPI),
+        Bar("≤", 1 / 30),
+        digits=4,
+    ),
+    Promise("CPU per call, realistic head ÷ nginx's", ratio("real", CPU, NGINX), Bar("≤", 2.0)),
+    Promise("p50 at one connection ÷ nginx's", ratio("one", P50, NGINX), Bar("≤", 1.6)),
+    Promise("p99 at 32 connections ÷ nginx's", ratio("small", P99, NGINX), Bar("≤", 2.0)),
+    Promise("rate of 10 MB bodies up ÷ nginx's", ratio("up", BODY_RATE, NGINX), Bar("≥", 0.7)),
+    Promise("rate of 10 MB bodies down ÷ nginx's", ratio("down", BODY_RATE, NGINX), Bar("≥", 0.7)),
+    Promise(
+        "resident memory while they pass, worst round: +",
+        own_worst(BODY_GROWTH, "up", "down"),
+        Bar("<", 20, "MB"),
+        digits=1,
+    ),
+    Promise("idle resident memory", own(IDLE, "fresh"), Bar("<", 60, "MB"), digits=1),
+    Promise(
+        "resident memory for each idle connection",
+        own(PER_CONNECTION, "fresh"),
+        Bar("<", 10, "KiB"),
+        digits=1,
+    ),
+    Promise("first call served after the start", own(START, "fresh"), Bar("≤", 0.7, "s")),
+    Promise(
+        "CPU per call, 100 000 tools ÷ ten",
+        ratio("tools", CPU, TEN_TOOLS, of=MANY_TOOLS),
+        Bar("≤", 1.05),
+        digits=3,
+    ),
+    Promise(
+        "longest stall of the loop, reload of 100 000 tools",
+        moment(stall_seconds, scale=1000),
+        Bar("≤", 20, "ms"),
+        digits=1,
+    ),
+    Promise(_LIVE, moment(reload_seconds), Bar("≤", 1.0, "s")),
+    Promise("the upstream sees a caller leave", moment(leaving_seconds), Bar("≤", 0.1, "s"), 4),
+    Promise("calls that failed, worst round of all loads", own_worst(FAILED, *_LOADS), Bar("≤", 0)),
+    Promise("CPU per small call, no head like another ÷ nginx's", ratio("vary", CPU, NGINX)),
+    Promise(
+        "CPU per call, realistic, no head like another ÷ nginx's", ratio("realvary", CPU, NGINX)
+    ),
+    Promise(
+        "CPU per call, 100 000 tools ÷ ten, another tool each time",
+        ratio("toolspread", CPU, TEN_TOOLS, of=MANY_TOOLS),
+        digits=3,
+    ),
+)
