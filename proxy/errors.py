@@ -237,6 +237,12 @@ class TooManyConnectionsError(UnavailableError):
     closes = True
 
 
+class NoDescriptorError(TooManyConnectionsError):
+    """Not one more connection can be opened, this one to an upstream."""
+
+    closes = False  # who is there already is served on
+
+
 class DrainingError(UnavailableError):
     """The sidecar is about to stop."""
 

@@ -11,27 +11,27 @@ import logging
 import os
 import secrets
 import signal
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiohttp import web
-from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 
 from proxy.config.settings import Settings, SettingsError
 from proxy.control_plane.app import Surfaces, application, paths
 from proxy.control_plane.bridge import Bridge
 from proxy.control_plane.prober import Prober
 from proxy.data_plane.door import Door, Entry
-from proxy.data_plane.pool import Pool, Pools
+from proxy.data_plane.pool import Pools
 from proxy.data_plane.roles import Plane, Rules
+from proxy.descriptors import raise_limit, room_for_callers
+from proxy.gauges import gauges
 from proxy.policy.browser import CorsRules
 from proxy.registry.live import LiveRegistry
 from proxy.registry.load import LoadRules
 from proxy.registry.snapshot import Endpoint, Snapshot
 from proxy.registry.tls import TlsContexts
 from proxy.registry.watch import Watch
-from proxy.telemetry.metrics import Gauge, Metrics
+from proxy.telemetry.metrics import Metrics
 from proxy.wire.reader import HeadLimits
 
 _LOG = logging.getLogger("toolproxy")
@@ -68,6 +68,7 @@ class Sidecar:
             self.registry, self.metrics, instance, lambda: self._draining, lambda: self._plane.cors
         )
         self._prober = Prober(settings.health_check_interval_s, self._tls)
+        self._descriptors = raise_limit()
         self._runner: web.AppRunner | None = None
         self._door: Door | None = None
         self._server: asyncio.AbstractServer | None = None
@@ -95,10 +96,11 @@ class Sidecar:
         bridge = Bridge(
             _server_of(self._runner), paths(app), self.metrics.observe, self._surfaces.instance
         )
-        door = Door(self._plane, bridge, _rules(self.settings), _entry(self.settings))
+        door = Door(self._plane, bridge, _rules(self.settings), self._entry(self.settings))
         self._door = door
         self._apply(self.settings)
-        self._add_gauges(door)
+        for gauge in gauges(door, self._pools, self.registry):
+            self.metrics.add(gauge)
         address = await self._listen(door)
         door.start()
         self._own(self._watch().run())
@@ -165,7 +167,23 @@ class Sidecar:
         logging.getLogger().setLevel(settings.log_level.upper())
         if self._door is not None:
             self._door.rules = _rules(settings)
-            self._door.entry = _entry(settings)
+            self._door.entry = self._entry(settings)
+
+    def _entry(self, settings: Settings) -> Entry:
+        wanted, room = settings.limits.connections, room_for_callers(self._descriptors)
+        if room < wanted:
+            _LOG.warning(
+                "limits.connections is %d, but %d descriptors (RLIMIT_NOFILE) leave room for %d",
+                wanted,
+                self._descriptors,
+                room,
+            )
+        return Entry(
+            connections=min(wanted, room),
+            origins=_cors(settings),
+            hosts=frozenset(host.lower().encode() for host in settings.allowed_hosts),
+            trusted=tuple(ipaddress.ip_network(each) for each in settings.trusted_proxies),
+        )
 
     # --- stop ---
 
@@ -214,85 +232,6 @@ class Sidecar:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    # --- numbers of the moment ---
-
-    def _add_gauges(self, door: Door) -> None:
-        add, registry = self.metrics.add, self.registry
-        add(
-            Gauge(
-                "toolproxy_open_connections",
-                "Callers' connections.",
-                (),
-                lambda: [((), door.connections)],
-            )
-        )
-        add(
-            Gauge(
-                "toolproxy_upstream_connections",
-                "Connections to upstreams.",
-                ("server", "state"),
-                self._connection_counts,
-            )
-        )
-        add(
-            Gauge(
-                "toolproxy_upstream_connects",
-                "Connects to upstreams, by how they went.",
-                ("server", "result"),
-                self._connects,
-                CounterMetricFamily,
-            )
-        )
-        add(
-            Gauge(
-                "toolproxy_endpoint_health",
-                "1 while an endpoint may be used.",
-                ("server", "endpoint"),
-                lambda: (
-                    ((each.namespace, each.address.url), each.health.usable)
-                    for each in registry.current.endpoints()
-                ),
-            )
-        )
-        add(
-            Gauge(
-                "toolproxy_registry_reloads",
-                "Registry texts by what became of them.",
-                ("result",),
-                lambda: [((result,), count) for result, count in registry.reloads.items()],
-                CounterMetricFamily,
-            )
-        )
-        add(
-            Gauge(
-                "toolproxy_registry_generation",
-                "The registry in force.",
-                ("generation", "sha256"),
-                lambda: [((str(registry.current.generation), registry.current.identity), 1)],
-                InfoMetricFamily,
-            )
-        )
-
-    def _connection_counts(self) -> Iterable[tuple[tuple[str, ...], float]]:
-        return self._pool_sums(
-            lambda pool: {"idle": pool.idle, "busy": pool.busy, "queued": pool.queued}
-        )
-
-    def _connects(self) -> Iterable[tuple[tuple[str, ...], float]]:
-        return self._pool_sums(
-            lambda pool: {"success": pool.connects, "failure": pool.connect_failures}
-        )
-
-    def _pool_sums(
-        self, numbers: Callable[[Pool], dict[str, int]]
-    ) -> Iterable[tuple[tuple[str, ...], float]]:
-        """Numbers of all pools of a server, added up."""
-        sums: Counter[tuple[str, ...]] = Counter()
-        for pool in self._pools:
-            for word, number in numbers(pool).items():
-                sums[pool.endpoint.namespace, word] += number
-        return sums.items()
-
 
 def _server_of(runner: web.AppRunner) -> web.Server:
     if runner.server is None:
@@ -320,15 +259,6 @@ def _rules(settings: Settings) -> Rules:
         high_water_bytes=limits.high_water_bytes,
         low_water_bytes=limits.low_water_bytes,
         half_close=settings.half_close,
-    )
-
-
-def _entry(settings: Settings) -> Entry:
-    return Entry(
-        connections=settings.limits.connections,
-        origins=_cors(settings),
-        hosts=frozenset(host.lower().encode() for host in settings.allowed_hosts),
-        trusted=tuple(ipaddress.ip_network(each) for each in settings.trusted_proxies),
     )
 
 

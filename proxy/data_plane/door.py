@@ -13,6 +13,7 @@ from proxy import errors
 from proxy.data_plane.downstream import Downstream
 from proxy.data_plane.exchange import Exchange
 from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
+from proxy.descriptors import Shortage
 from proxy.policy import browser, routing
 from proxy.wire.forwarding import Caller, connection_field
 from proxy.wire.head import RequestHead
@@ -56,6 +57,7 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._connections: set[Downstream] = set()
         self._dated_at = float("-inf")
+        self._shortage = Shortage()
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Future[None] | None = None
 
@@ -163,6 +165,7 @@ class Door:
         for connection in [each for each in self._connections if each.due_at <= now]:
             connection.check(now)
         plane.pools.expire(now)
+        self._shortage.look(now)
         if self.draining:
             self._close_idle(now)
 

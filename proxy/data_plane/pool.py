@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from proxy import errors
 from proxy.data_plane.upstream import Upstream
+from proxy.descriptors import is_one_left
 from proxy.registry.snapshot import Endpoint
 from proxy.registry.tls import TlsContexts
 from proxy.wire.reader import HeadLimits
@@ -189,6 +190,11 @@ class Pool:
                 f" {server.connect_timeout_s:g} s)"
             ) from None
         except OSError as error:
+            if not is_one_left():
+                self._free_a_place()
+                raise errors.NoDescriptorError(
+                    f"No descriptor is left to reach {server.namespace}", retry_after_s=1
+                ) from None
             self._failed()
             raise errors.ConnectFailedError(
                 f"No connection to {server.namespace}: {_reason(error)}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.registry.load import Loaded, LoadRules, RegistryRejectedError, load_file
-from proxy.registry.offload import load_elsewhere
+from proxy.registry.offload import NotLoadedError, load_elsewhere
 from proxy.registry.secrets import resolve_template
 from proxy.registry.snapshot import Endpoint, Snapshot, Surroundings, adopt, succeed
 
@@ -61,7 +61,9 @@ class LiveRegistry:
             try:
                 loaded = await load_elsewhere(self.path, self.rules)
             except RegistryRejectedError as error:
-                self._reject(error, digest)
+                if not isinstance(error, NotLoadedError):  # else it is worth another look
+                    self._seen = digest
+                self._reject(error)
                 return
             self._seen = loaded.sha256
             fading: list[object] = [*loaded.servers, *self.current.tools_of.values()]
@@ -69,8 +71,7 @@ class LiveRegistry:
             del loaded
             await _let_go(fading)
 
-    def _reject(self, error: RegistryRejectedError, digest: str) -> None:
-        self._seen = digest
+    def _reject(self, error: RegistryRejectedError) -> None:
         self.problem = str(error)
         self.reloads["rejected"] += 1
         _LOG.error(

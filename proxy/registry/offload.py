@@ -65,30 +65,45 @@ _Frame = _Findings | _Rejected | _SetAside | _Tools | _Server | _End
 _DECODER: Final[msgspec.msgpack.Decoder[_Frame]] = msgspec.msgpack.Decoder(_Frame)
 
 
+class NotLoadedError(RegistryRejectedError):
+    """The child failed: nothing is known of the text."""
+
+    def __init__(self, path: str, why: str) -> None:
+        message = f"cannot read {path}: the process that does it {why}"
+        super().__init__([Finding("UNREADABLE", message, "error", "", None, path)])
+
+
 async def load_elsewhere(path: str, rules: LoadRules) -> Loaded:
     """Load a registry file in a child process, with the environment that this process has.
 
-    RegistryRejectedError as from `load_file`, and when the child fails. It never outlives the call.
+    RegistryRejectedError as from `load_file`; `NotLoadedError` when the child fails. It never
+    outlives the call.
     """
+    try:
+        process = _start()
+    except OSError as error:
+        raise NotLoadedError(path, f"cannot be started: {error.strerror}") from None
+    try:
+        with _there(process.stdin) as stdin:
+            stdin.write(msgspec.msgpack.encode(_Job(path, rules)))  # far less than a pipe holds
+        return await _receive(await _reader_of(_there(process.stdout)))
+    except EOFError:
+        raise NotLoadedError(path, "ended early") from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise NotLoadedError(path, f"cannot be understood: {error}") from None
+    finally:
+        await _end(process)
+
+
+def _start() -> "Popen[bytes]":
     # Not the loop's own way, which copies this process's page tables first: 10 ms at 200 MB.
-    process = Popen(  # noqa: S603, ASYNC220 - our own command; 0.5 ms whatever our size
+    return Popen(  # noqa: S603 - our own command
         _command(),
         stdin=PIPE,
         stdout=PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or "." for entry in sys.path)},
         start_new_session=True,  # Ctrl-C is for us
     )
-    try:
-        with _there(process.stdin) as stdin:
-            stdin.write(msgspec.msgpack.encode(_Job(path, rules)))  # far less than a pipe holds
-        return await _receive(await _reader_of(_there(process.stdout)))
-    except (EOFError, OSError, msgspec.MsgspecError) as error:
-        why = "ended early" if isinstance(error, EOFError) else f"cannot be understood: {error}"
-        message = f"cannot read {path}: the process that does it {why}"
-        finding = Finding("UNREADABLE", message, "error", "", None, path)
-        raise RegistryRejectedError([finding]) from None
-    finally:
-        await _end(process)
 
 
 def _command() -> tuple[str, ...]:
