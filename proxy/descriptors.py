@@ -31,6 +31,11 @@ def room_for_callers(limit: int) -> int:
     return max(_FEWEST_CALLERS, (limit - _FOR_OURSELVES) // 2)
 
 
+def is_shortage(error: Exception) -> bool:
+    """Whether it failed for want of one; not every error says so (a name that was not resolved)."""
+    return getattr(error, "errno", None) in _NONE_LEFT or not is_one_left()
+
+
 def is_one_left() -> bool:
     """Whether another could be opened now."""
     try:

@@ -96,7 +96,7 @@ class Sidecar:
         bridge = Bridge(
             _server_of(self._runner), paths(app), self.metrics.observe, self._surfaces.instance
         )
-        door = Door(self._plane, bridge, _rules(self.settings), self._entry(self.settings))
+        door = Door(self._plane, bridge, Rules(), Entry())  # settings come with `_apply`
         self._door = door
         self._apply(self.settings)
         for gauge in gauges(door, self._pools, self.registry):

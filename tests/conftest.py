@@ -12,7 +12,7 @@ from tests.support.scripts import echo
 from tests.support.sidecar import Server, Sidecar, registry
 from tests.support.starters import StartOrigin, StartSidecar
 
-WITH_SOCKETS = {"conformance", "integration"}
+WITH_SOCKETS = {"conformance", "fuzz", "hardening", "integration", "shipping"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -39,6 +39,9 @@ class Connection(Protocol):
     async def body_end(self) -> None: ...
 
     @property
+    def idle_s(self) -> float: ...
+
+    @property
     def unsent_bytes(self) -> int: ...
 
     def extra_info(self, name: str, default: object = None) -> object: ...
@@ -127,6 +130,7 @@ class BridgedExchange:
         self._reader.bodiless = head.method == b"HEAD"
         self._answer: Body | None = None
         self._until_close = False
+        self._paused = False
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._record = ExchangeRecord(monotonic(), head.method)
         now = asyncio.get_running_loop().time()
@@ -155,7 +159,7 @@ class BridgedExchange:
         self._feed(self._rewritten_head() + self._as_sent(body))
         await self._over
         if not connection.body_complete and connection.stays_open():
-            self.due_at = connection.due_at = asyncio.get_running_loop().time() + LINGER_S
+            self._due_in(LINGER_S)
             await connection.body_end()
 
     def _rewritten_head(self) -> bytes:
@@ -248,6 +252,8 @@ class BridgedExchange:
 
     def overdue(self, now: float) -> errors.ProxyError | None:
         del now
+        if self._paused:
+            return errors.RequestTimeoutError("The answer was not taken in time")
         if self._connection.body_complete:
             self.due_at = _FOREVER
             return None
@@ -257,12 +263,19 @@ class BridgedExchange:
         self._feed(self._as_sent(payload))
 
     def pause_answer(self) -> None:
+        self._paused = True
+        self._due_in(self._connection.idle_s)
         if not self._session.transport.lost:
             self._session.protocol.pause_writing()
 
     def resume_answer(self) -> None:
+        self._paused = False
+        self._due_in(_FOREVER if self._connection.body_complete else _BODY_TIME_S)
         if not self._session.transport.lost:
             self._session.protocol.resume_writing()
+
+    def _due_in(self, seconds: float) -> None:
+        self.due_at = self._connection.due_at = asyncio.get_running_loop().time() + seconds
 
 
 class _InMemoryTransport(asyncio.Transport):

@@ -12,7 +12,7 @@ from typing import Final
 
 import aiohttp
 
-from proxy.descriptors import is_one_left
+from proxy.descriptors import is_shortage
 from proxy.policy.health import Verdict, probe_verdict
 from proxy.registry.snapshot import Endpoint, Snapshot
 from proxy.registry.tls import TlsContexts
@@ -93,7 +93,7 @@ class Prober:
                 if self._loop.time() - began <= check.timeout_s + _LATE_S:
                     return Verdict.UNREACHABLE, f"no answer to the probe in {check.timeout_s:g} s"
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                if not is_one_left():  # says nothing of the endpoint
+                if is_shortage(error):  # says nothing of the endpoint
                     await asyncio.sleep(check.fast_interval_s)
                     continue
                 return Verdict.UNREACHABLE, f"the probe failed: {type(error).__name__}"

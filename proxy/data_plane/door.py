@@ -6,6 +6,7 @@ their time limits, and the drain. Knows nothing of bytes.
 
 import asyncio
 import ipaddress
+import logging
 from email.utils import formatdate
 from typing import Final, NamedTuple, Protocol
 
@@ -18,11 +19,15 @@ from proxy.policy import browser, routing
 from proxy.wire.forwarding import Caller, connection_field
 from proxy.wire.head import RequestHead
 
+_LOG = logging.getLogger("toolproxy")
 # One timer for all limits in time: late by half of this on average, and free for a call.
 SWEEP_S: Final = 0.05
 # While draining, a connection that was used this lately may have its next request on the way.
 _RECENT_S: Final = 1.0
 _DATE_FOR_S: Final = 0.5
+_SAY_EVERY_S: Final = 10.0
+# So many who were turned away may wait for their answer to arrive; each holds a descriptor.
+_MOST_LINGERING: Final = 64
 _CALLS: Final = (routing.TOOLS, routing.SERVERS)
 # Asked by address, by whoever keeps us running; they say nothing that rebinding could steal.
 _PROBES: Final = frozenset({b"/livez", b"/readyz"})
@@ -58,6 +63,9 @@ class Door:
         self._connections: set[Downstream] = set()
         self._dated_at = float("-inf")
         self._shortage = Shortage()
+        self._refused: set[Downstream] = set()
+        self._refusals = 0  # not said yet
+        self._say_at = 0.0
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Future[None] | None = None
 
@@ -76,15 +84,21 @@ class Door:
 
     def opened(self, connection: Downstream) -> errors.ProxyError | None:
         self._connections.add(connection)
-        if len(self._connections) <= self.entry.connections:
+        if len(self._connections) - len(self._refused) <= self.entry.connections:
             return None
+        self._refused.add(connection)
+        self._refusals += 1
         return errors.TooManyConnectionsError(
             f"{self.entry.connections} connections are open; close some or try later",
             retry_after_s=1,
         )
 
+    def may_linger(self, connection: Downstream) -> bool:
+        return connection not in self._refused or len(self._refused) <= _MOST_LINGERING
+
     def closed(self, connection: Downstream) -> None:
         self._connections.discard(connection)
+        self._refused.discard(connection)
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
 
@@ -166,8 +180,19 @@ class Door:
             connection.check(now)
         plane.pools.expire(now)
         self._shortage.look(now)
+        if self._refusals and now >= self._say_at:
+            self._say_refusals(now)
         if self.draining:
             self._close_idle(now)
+
+    def _say_refusals(self, now: float) -> None:
+        _LOG.warning(
+            "%d callers were turned away: %d connections are open, the most that there may be",
+            self._refusals,
+            self.entry.connections,
+        )
+        self._refusals = 0
+        self._say_at = now + _SAY_EVERY_S
 
     # --- the end ---
 

@@ -31,6 +31,9 @@ class Door(Protocol):
     def opened(self, connection: "Downstream") -> errors.ProxyError | None:
         """A connection is there: why it can't stay, or nothing."""
 
+    def may_linger(self, connection: "Downstream") -> bool:
+        """May it wait for its caller's end?"""
+
     def caller(self, peer: object) -> Caller:
         """What is known of who connected from this address."""
 
@@ -95,6 +98,7 @@ class Downstream(Intake):
         self.due_at = _FOREVER
         if self._task is not None:
             self._task.cancel()
+            self._task = None
         if self.control is not None:
             self.control.close()
         self._door.closed(self)
@@ -152,7 +156,8 @@ class Downstream(Intake):
         """Who answers; nobody when the answer is a refusal, which is sent at once."""
         try:
             if self._refused is not None:
-                raise self._refused
+                refused, self._refused = self._refused, None  # else: a circle, with its traceback
+                raise refused
             self._handler = handler = self._door.handler(head, self)
         except errors.ProxyError as error:
             self._refuse(head, error)
@@ -161,6 +166,7 @@ class Downstream(Intake):
         return handler
 
     def _refuse(self, head: RequestHead, error: errors.ProxyError) -> None:
+        error.__traceback__ = None  # holds this connection and what it has read
         if error.closes or not self.body_complete:
             self._closing = True
         trace = trace_of(head.noted, getrandbits)
@@ -171,7 +177,7 @@ class Downstream(Intake):
         self._head = _UNREADABLE
         self._broken = True
         self.body_complete = False
-        self.due_at = _FOREVER
+        self.due_at = self._loop.time() + LINGER_S
         self._begin()
 
     def _interrupt(self, error: errors.ProxyError) -> None:
@@ -190,7 +196,9 @@ class Downstream(Intake):
         """
         if self._transport.is_closing():
             return
-        if self._at_end or (self.body_complete and not self._ahead):
+        nothing_left = self._at_end or (self.body_complete and not self._ahead)
+        if nothing_left or not self._door.may_linger(self):
+            self.due_at = self._loop.time() + self._rules.idle_s
             self._transport.close()
             return
         self._lingering_bytes = 0
@@ -216,6 +224,10 @@ class Downstream(Intake):
             self._refuse_unread(
                 errors.RequestTimeoutError(f"The request's head was not complete in {seconds:g} s")
             )
+        elif (
+            self._transport.get_write_buffer_size()
+        ):  # nobody takes it: a close would wait for ever
+            self._transport.abort()
         else:
             self._transport.close()
 
@@ -232,6 +244,10 @@ class Downstream(Intake):
 
     def extra_info(self, name: str, default: object = None) -> object:
         return self._transport.get_extra_info(name, default)
+
+    @property
+    def idle_s(self) -> float:
+        return self._rules.idle_s
 
     @property
     def unsent_bytes(self) -> int:

@@ -301,7 +301,8 @@ class Exchange:
         """More of the body, or (with nothing) its end."""
         upstream = self._upstream
         self._record.request_bytes += len(payload)
-        self._moved_at = self._plane.now
+        if not self._answer_over:  # afterwards the rest has so long in all
+            self._moved_at = self._plane.now
         if upstream is None:
             return
         data = self._chunked(payload) if self._request_chunked else payload

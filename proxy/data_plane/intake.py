@@ -14,6 +14,9 @@ from proxy.wire.head import RequestHead
 from proxy.wire.parser import RequestReader
 
 _MOST_LINGERING_BYTES: Final = 1024 * 1024
+# More than this in one read costs milliseconds, and libuv may have 31 more reads in hand for us.
+_MANY_PIECES: Final = 256
+_MANY_EMPTY_BYTES: Final = 16 * 1024
 
 
 class Intake(asyncio.Protocol):
@@ -78,6 +81,8 @@ class Intake(asyncio.Protocol):
             self._refuse_unread(error)
             return
         if head is None:
+            if len(data) > _MANY_EMPTY_BYTES:
+                self._let_others_go_first()
             if not begun:
                 self.due_at = self._loop.time() + self._rules.head_timeout_s
             return
@@ -108,6 +113,8 @@ class Intake(asyncio.Protocol):
             self._body = None
             self._interrupt(error)
             return
+        if body.pieces > _MANY_PIECES:
+            self._let_others_go_first()
         if body.done:
             self._body = None
             self.body_complete = True
@@ -122,6 +129,20 @@ class Intake(asyncio.Protocol):
             self._handler.request_piece(payload)
         self._wake()
 
+    def _let_others_go_first(self) -> None:
+        """Read on in the loop's next turn."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not (self._body_paused or self._is_far_ahead or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+    @property
+    def _is_far_ahead(self) -> bool:
+        return self._ahead_bytes > self._rules.read_buffer_bytes
+
     def _check_body_size(self) -> None:
         if self._most_body_bytes is not None and self._body_read_bytes > self._most_body_bytes:
             raise errors.BodyTooLargeError(f"The body may have {self._most_body_bytes} bytes")
@@ -130,13 +151,13 @@ class Intake(asyncio.Protocol):
         """Keep what comes behind the request, bounded: so that the caller's end is seen."""
         self._ahead.append(data)
         self._ahead_bytes += len(data)
-        if self._ahead_bytes > self._rules.read_buffer_bytes:
+        if self._is_far_ahead:
             self._transport.pause_reading()
 
     def _next_of_ahead(self) -> None:
         """The last answer is out: read on."""
         data = b"".join(self._ahead)
-        paused = self._ahead_bytes > self._rules.read_buffer_bytes
+        paused = self._is_far_ahead
         self._ahead.clear()
         self._ahead_bytes = 0
         if paused and not self._transport.is_closing():
@@ -182,7 +203,7 @@ class Intake(asyncio.Protocol):
     def resume_body(self) -> None:
         if self._body_paused and not self._transport.is_closing():
             self._body_paused = False
-            if self._ahead_bytes <= self._rules.read_buffer_bytes:
+            if not self._is_far_ahead:
                 self._transport.resume_reading()
 
     async def _wait(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from proxy import errors
 from proxy.data_plane.upstream import Upstream
-from proxy.descriptors import is_one_left
+from proxy.descriptors import is_shortage
 from proxy.registry.snapshot import Endpoint
 from proxy.registry.tls import TlsContexts
 from proxy.wire.reader import HeadLimits
@@ -190,7 +190,7 @@ class Pool:
                 f" {server.connect_timeout_s:g} s)"
             ) from None
         except OSError as error:
-            if not is_one_left():
+            if is_shortage(error):
                 self._free_a_place()
                 raise errors.NoDescriptorError(
                     f"No descriptor is left to reach {server.namespace}", retry_after_s=1

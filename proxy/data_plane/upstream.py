@@ -149,6 +149,7 @@ class Upstream(asyncio.Protocol):
         self._relay = None
         self._answer = None
         self._ended = None
+        self._error = None  # with its traceback, which holds the exchange
 
     def pause(self) -> None:
         """The caller takes no more for now: read no more than the socket's buffer holds."""

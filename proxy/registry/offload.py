@@ -7,10 +7,11 @@ what it found in frames (length, then msgpack), each decoded in far less than a 
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from subprocess import PIPE, Popen
 from typing import IO, Final, TypeVar
 
@@ -86,7 +87,8 @@ async def load_elsewhere(path: str, rules: LoadRules) -> Loaded:
     try:
         with _there(process.stdin) as stdin:
             stdin.write(msgspec.msgpack.encode(_Job(path, rules)))  # far less than a pipe holds
-        return await _receive(await _reader_of(_there(process.stdout)))
+        async with _reader_of(_there(process.stdout)) as stdout:
+            return await _receive(stdout)
     except EOFError:
         raise NotLoadedError(path, "ended early") from None
     except (OSError, msgspec.MsgspecError) as error:
@@ -150,11 +152,13 @@ async def _next_frame(stdout: asyncio.StreamReader) -> _Frame:
     return _DECODER.decode(await stdout.readexactly(length))
 
 
-async def _reader_of(pipe: IO[bytes]) -> asyncio.StreamReader:
+@contextlib.asynccontextmanager
+async def _reader_of(pipe: IO[bytes]) -> AsyncIterator[asyncio.StreamReader]:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    return reader
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    with contextlib.closing(transport):
+        yield reader
 
 
 async def _end(process: "Popen[bytes]") -> None:

@@ -50,7 +50,10 @@ class Watch:
         while True:
             try:
                 await self._notice_until_moved()
-            except OSError as error:
+            except (
+                OSError,
+                RuntimeError,
+            ) as error:  # the second from watchfiles, out of descriptors
                 _LOG.warning("The registry can't be watched, only polled: %s", error)
                 await asyncio.sleep(_RETRY_S)
 

@@ -15,6 +15,7 @@ from proxy.wire.head import CHUNKED, UNTIL_CLOSE
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})((?:;[\t\x20-\x7e\x80-\xff]*)?)")
+_PLAIN_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _SIZE_LINE_BEGUN: Final = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?")
 _TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*")
 _TRAILER_BEGUN: Final = re.compile(
@@ -43,6 +44,10 @@ class Body(Protocol):
     rest: bytes
     trailers: list[bytes]
 
+    @property
+    def pieces(self) -> int:
+        """Of how many the last payload was made: what it cost."""
+
     def take(self, data: bytes) -> bytes:
         """Give the payload in `data`; raises what `Malformed` makes."""
 
@@ -51,6 +56,8 @@ class SizedBody:
     """A body of so many bytes."""
 
     __slots__ = ("done", "left_bytes", "rest", "trailers")
+
+    pieces: Final = 1
 
     def __init__(self, length_bytes: int) -> None:
         self.left_bytes = length_bytes
@@ -75,6 +82,8 @@ class EndlessBody:
     """A body that ends with its connection: only answers have one."""
 
     __slots__ = ("done", "rest", "trailers")
+
+    pieces: Final = 1
 
     def __init__(self) -> None:
         self.done = False
@@ -109,6 +118,7 @@ class ChunkedBody:
         "_part",
         "_trailer_bytes",
         "done",
+        "pieces",
         "rest",
         "trailers",
     )
@@ -121,6 +131,7 @@ class ChunkedBody:
         self._extension_bytes = 0
         self._trailer_bytes = 0
         self.done = False
+        self.pieces = 0
         self.rest = b""
         self.trailers: list[bytes] = []
 
@@ -131,6 +142,10 @@ class ChunkedBody:
         pieces: list[bytes] = []
         position = 0
         while position < len(data) and not self.done:
+            if self._part is _Part.SIZE:
+                position = self._take_whole_chunks(data, position, pieces)
+                if position == len(data):
+                    break
             if self._part is _Part.PAYLOAD:
                 piece = data[position : position + self._left_bytes]
                 pieces.append(piece)
@@ -147,7 +162,21 @@ class ChunkedBody:
             position = end + 2
         else:
             self.rest = data[position:]
+        self.pieces = len(pieces)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @staticmethod
+    def _take_whole_chunks(data: bytes, position: int, pieces: list[bytes]) -> int:
+        """Plain chunks that are all there, at a quarter of the cost; where the next line begins."""
+        match = _PLAIN_SIZE_LINE.match
+        while (found := match(data, position)) is not None:
+            start = found.end()
+            end = start + int(found[1], 16)
+            if end == start or data[end : end + 2] != b"\r\n":
+                break
+            pieces.append(data[start:end])
+            position = end + 2
+        return position
 
     def _line(self, line: bytes) -> None:
         if self._part is _Part.SIZE:

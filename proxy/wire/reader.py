@@ -5,6 +5,7 @@ so none of its habits around bodies, upgrades and pipelining matter. What a head
 business of the two sub-classes in `parser`.
 """
 
+import re
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import httptools
@@ -12,6 +13,7 @@ import httptools
 from proxy import errors
 
 _REMEMBERED_BYTES: Final = 2048  # so much of a head, and no more, lies on an idle connection
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*")
 _SHORTEST_FIELD_BYTES: Final = 4  # `a:` and CRLF
 
 
@@ -98,10 +100,7 @@ class HeadReader(Generic[HeadT]):
 
     def _skip_empty_lines(self, data: bytes) -> bytes:
         """RFC 9112, 2.2: empty lines before a request are to be ignored; a bare CR or LF is not."""
-        skipped = 0
-        while data.startswith(b"\r\n", skipped):
-            skipped += 2
-        left = data[skipped:]
+        left = _EMPTY_LINES.sub(b"", data, count=1)
         if left == b"\r" or not left:
             # May become an empty line: kept, and judged with what follows.
             return left or b"\r\n"

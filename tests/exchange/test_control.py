@@ -83,6 +83,7 @@ def test_session_sees_its_connection(begin: Begin) -> None:
     t.client_sends(get("/health"))
     connection = t.control.sessions[0].connection
 
+    t.client.is_full()
     t.does(lambda: connection.send(b"12345"))
 
     assert (connection.extra_info("peername"), connection.unsent_bytes, repr(connection)) == (

@@ -27,6 +27,7 @@ class FakeTransport(asyncio.Transport):
         self._ended = False
         self._fate = ""
         self._lost = False
+        self._full = False  # else the kernel has taken what was written
         self._limits: tuple[int | None, int | None] = (None, None)
 
     def __repr__(self) -> str:
@@ -65,9 +66,11 @@ class FakeTransport(asyncio.Transport):
             self.protocol.connection_lost(error)
 
     def fill(self) -> None:
+        self._full = True
         self.protocol.pause_writing()
 
     def drain(self) -> None:
+        self._full = False
         self.protocol.resume_writing()
 
     # --- for the protocol ---
@@ -112,7 +115,7 @@ class FakeTransport(asyncio.Transport):
         return low or 0, high or 0
 
     def get_write_buffer_size(self) -> int:
-        return len(self._written)
+        return len(self._written) if self._full else 0
 
     def _deliver(self) -> None:
         if self._reading and not self._fate and self._unread:
