@@ -88,6 +88,7 @@ class Sidecar:
             app,
             access_log=None,
             handler_cancellation=True,
+            auto_decompress=False,
             max_line_size=_NO_LIMIT,
             max_field_size=_NO_LIMIT,
             max_headers=_NO_LIMIT,

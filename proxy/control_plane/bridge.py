@@ -15,7 +15,7 @@ from aiohttp import web
 
 from proxy import errors
 from proxy.telemetry.record import ExchangeRecord
-from proxy.wire.fields import READ, WITHHELD
+from proxy.wire.fields import READ, WITHHELD, combined
 from proxy.wire.framing import Body, body_reader, chunk, last_chunk
 from proxy.wire.head import CHUNKED, UNTIL_CLOSE, RequestHead
 from proxy.wire.parser import ResponseReader
@@ -178,7 +178,7 @@ class BridgedExchange:
             head.method,
             head.target,
             head.minor_version,
-            head.lines,
+            combined(head.lines),
             lines,
             head.authority or b"localhost",  # HTTP/1.0 may name none
             framing,
@@ -198,7 +198,7 @@ class BridgedExchange:
 
     def _refuse(self, error: errors.ProxyError) -> None:
         self._record.code = error.code
-        if self._over.done():
+        if self._over.done() and not self._over.cancelled():  # else it was cancelled with our task
             self._connection.last()
             return
         if self._answer is not None:

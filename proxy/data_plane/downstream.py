@@ -75,7 +75,11 @@ class Downstream(Intake):
         self._transport.set_write_buffer_limits(rules.high_water_bytes, rules.low_water_bytes)
         self.idle_since = self._loop.time()
         self.due_at = self.idle_since + rules.idle_s
-        self.caller = self._door.caller(transport.get_extra_info("peername"))
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # it was reset before it was accepted: what it sent is nobody's
+            self._transport.abort()
+            return
+        self.caller = self._door.caller(peer)
         raw = transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # event streams have no time-out
         refused = self._door.opened(self)

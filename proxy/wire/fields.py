@@ -144,6 +144,16 @@ def without(lines: bytes, names: frozenset[bytes]) -> bytes:
     return b"".join([b"\r\n" + line for line in kept])
 
 
+def combined(lines: bytes) -> bytes:
+    """The same with one line for each name, for readers that take repeated ones for a fault."""
+    values: dict[bytes, bytes] = {}
+    for line in lines.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        before = values.get(name.lower())
+        values[name.lower()] = value.strip() if before is None else before + b", " + value.strip()
+    return b"".join([b"\r\n%b: %b" % each for each in values.items()])
+
+
 def name_of(line: bytes) -> bytes:
     """The name in a field line, as sent."""
     return line[: line.find(b":")]

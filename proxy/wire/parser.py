@@ -57,7 +57,8 @@ class RequestReader(HeadReader[RequestHead]):
             host = b""
         elif not host:
             raise errors.BadRequestError("The Host field is empty")
-        if target[:1] != b"/" or method in _UNSERVED or b"#" in target or not _is_authority(host):
+        plain = target[:1] == b"/" and b"#" not in target and b"\n" not in target
+        if not plain or method in _UNSERVED or not _is_authority(host):
             target, host = _resource(method, target, host)
         body_bytes = _request_body(noted, minor_version)
         if b"_" in lines and not self._limits.underscores:
@@ -90,11 +91,12 @@ class RequestReader(HeadReader[RequestHead]):
         return httptools.HttpRequestParser(listener)
 
     def _refused(self, error: Exception, data: bytes) -> errors.ProxyError:
-        self._check_method(data[: _LONGEST_METHOD + 1].partition(b" ")[0])
+        self._may_be_judged(data)
         why = str(error)
         if "invalid `Transfer-Encoding`" in why:
             return _unknown_coding()
-        if why == "Invalid HTTP version" and b" HTTP/0" not in data.partition(b"\r\n")[0]:
+        # The first is the line's own, whether or not the line is whole.
+        if why == "Invalid HTTP version" and data.partition(b" HTTP/")[2][:1] != b"0":
             return errors.HttpVersionError("Only HTTP/1.0 and HTTP/1.1 are spoken here")
         return self._malformed(why)
 
@@ -204,8 +206,9 @@ def _resource(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     """Path with query, and authority, of any form of target (RFC 9112, 3.2)."""
     if not _is_authority(host):
         raise errors.BadRequestError("The Host field is not one host and port")
-    if b"#" in target:
-        raise errors.BadRequestError("The request target holds a fragment")
+    # To llhttp a line feed ends a line of HTTP/0.9, and what follows it is a field.
+    if b"#" in target or b"\n" in target:
+        raise errors.BadRequestError("The request target holds a fragment or a line feed")
     if method in _UNSERVED:
         name = method.decode()
         raise errors.ConnectMethodError(f"{name} is not served here", headers=(("Allow", "POST"),))

@@ -162,10 +162,12 @@ class HeadReader(Generic[HeadT]):
         listener.marks.append(True)
         self._feed(self._new_parser(listener), head, 0, len(head))
         if listener.marks:
+            self._may_be_judged(head)  # what is said of half a head is said of the whole, and first
             raise self._malformed("it does not end where its first empty line is")
         # Most heads are too short to have too many fields, and need no counting.
         may_be_many = len(head) > _SHORTEST_FIELD_BYTES * limits.fields
         if may_be_many and head.count(b"\r\n") > limits.fields + 2:
+            self._may_be_judged(head)
             raise self._too_large()
         return line
 
