@@ -198,7 +198,8 @@ class BridgedExchange:
 
     def _refuse(self, error: errors.ProxyError) -> None:
         self._record.code = error.code
-        if self._over.done() and not self._over.cancelled():  # else it was cancelled with our task
+        ended = self._over.done() and not self._over.cancelled()  # as it is with our own task
+        if ended or (self._answer is not None and self._answer.done):
             self._connection.last()
             return
         if self._answer is not None:
