@@ -4,6 +4,7 @@
 root is mounted read-only and the command is process 1. Not every machine lets us do that.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -140,6 +141,9 @@ class Container:
         return READY.search(self._log.read_text())
 
     def _kill(self) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, ValueError):  # it ended meanwhile
+                os.kill(self.pid, signal.SIGKILL)  # `unshare` would leave it behind
         self._process.kill()
         self._process.wait()
 
