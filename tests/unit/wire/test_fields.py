@@ -5,6 +5,7 @@ import pytest
 from proxy.wire.fields import (
     HOP_BY_HOP,
     Role,
+    combined,
     name_of,
     one_visible,
     request_role,
@@ -204,3 +205,9 @@ def test_one_visible_takes_visible_ascii_alone() -> None:
 )
 def test_one_visible_is_bounded(value: bytes, kept: bytes | None) -> None:
     assert one_visible(value, 3) == kept
+
+
+def test_repeated_lines_are_combined_in_order_under_one_name() -> None:
+    lines = b"\r\nUser-Agent: a/1\r\nX:1\r\nuser-agent: b/2"
+
+    assert combined(lines) == b"\r\nuser-agent: a/1, b/2\r\nx: 1"
