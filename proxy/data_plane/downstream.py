@@ -215,7 +215,8 @@ class Downstream(Intake):
 
     def check(self, now: float) -> None:
         """`due_at` has come."""
-        if self._lingering_bytes is not None or (self._write_paused and self._handler is None):
+        stuck = self._write_paused and self._handler is None
+        if stuck or self._lingering_bytes is not None or self._transport.is_closing():
             self._transport.abort()
         elif self._handler is not None:
             error = self._handler.overdue(now)
@@ -228,9 +229,7 @@ class Downstream(Intake):
             self._refuse_unread(
                 errors.RequestTimeoutError(f"The request's head was not complete in {seconds:g} s")
             )
-        elif (
-            self._transport.get_write_buffer_size()
-        ):  # nobody takes it: a close would wait for ever
+        elif self._transport.get_write_buffer_size():  # untaken: a close would wait for ever
             self._transport.abort()
         else:
             self._transport.close()
