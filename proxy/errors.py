@@ -30,6 +30,11 @@ class ProxyError(Exception):
     blame: ClassVar[Blame] = Blame.CALLER
     retryable: ClassVar[bool] = False
     proxy_status: ClassVar[str] = "http_request_error"
+    flag: ClassVar[str] = ""  # Envoy's response flag, for logs
+    # Facts that decide whether a failed attempt may be repeated, and what it proves.
+    nothing_sent: ClassVar[bool] = False
+    connection_lost: ClassVar[bool] = False
+    by_clock: ClassVar[bool] = False  # nothing happened: if our own loop was late, perhaps it did
     # After these nobody knows where the next request would begin, or nobody should wait for it.
     closes: ClassVar[bool] = False
 
@@ -140,6 +145,7 @@ class OriginNotAllowedError(ForbiddenError):
 class ToolNotFoundError(ProxyError):
     """No such tool, or a path that is not open."""
 
+    flag = "NR"
     status = 404
     code = "tool_not_found"
     title = "Not Found"
@@ -191,6 +197,7 @@ class QueueFullError(ProxyError):
     """The server's queue is full: refused at once."""
 
     status = 429
+    flag = "UO"
     code = "queue_full"
     title = "Too Many Requests"
     blame = Blame.SIDECAR
@@ -217,8 +224,16 @@ class UnavailableError(ProxyError):
 class NoHealthyEndpointError(UnavailableError):
     """Every endpoint of the server is known to be down."""
 
+    flag = "UH"
     code = "no_healthy_endpoint"
     blame = Blame.UPSTREAM
+
+
+class CircuitOpenError(UnavailableError):
+    """The server failed too often in a row and is given a rest."""
+
+    flag = "UO"
+    code = "circuit_open"
 
 
 class ServerQuarantinedError(UnavailableError):
@@ -275,6 +290,8 @@ class UpstreamError(ProxyError):
 class ConnectFailedError(UpstreamError):
     """No connection: nothing was sent, so any method may be tried again."""
 
+    flag = "UF"
+    nothing_sent = True
     code = "connect_failed"
     retryable = True
     proxy_status = "connection_refused"
@@ -283,6 +300,7 @@ class ConnectFailedError(UpstreamError):
 class UpstreamProtocolError(UpstreamError):
     """The answer is not HTTP, or not as strict as we ask for."""
 
+    flag = "UPE"
     code = "upstream_protocol"
     proxy_status = "http_protocol_error"
 
@@ -290,13 +308,23 @@ class UpstreamProtocolError(UpstreamError):
 class UpstreamClosedError(UpstreamError):
     """The connection ended before the answer did."""
 
+    flag = "UC"
+    connection_lost = True
     code = "upstream_closed"
     proxy_status = "connection_terminated"
+
+
+class UpstreamGoneError(UpstreamClosedError):
+    """The connection had ended before anything was sent on it."""
+
+    nothing_sent = True
 
 
 class UpstreamTimeoutError(UpstreamError):
     """No answer within the deadline."""
 
+    flag = "UT"
+    by_clock = True
     status = 504
     code = "upstream_timeout"
     title = "Gateway Timeout"
@@ -306,6 +334,8 @@ class UpstreamTimeoutError(UpstreamError):
 class ConnectTimeoutError(UpstreamTimeoutError):
     """No connection in time: nothing was sent, so any method may be tried again."""
 
+    flag = "UF"
+    nothing_sent = True
     code = "connect_timeout"
     retryable = True
     proxy_status = "connection_timeout"

@@ -2,11 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 
 from proxy.data_plane.door import Door
 from proxy.data_plane.pool import Pool, Pools
+from proxy.policy.circuit import State
+from proxy.registry.cluster import Cluster
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.live import LiveRegistry
 from proxy.telemetry.metrics import Gauge
 
@@ -20,7 +24,7 @@ def gauges(door: Door, pools: Pools, registry: LiveRegistry) -> Iterator[Gauge]:
         "toolproxy_upstream_connections",
         "Connections to upstreams.",
         ("server", "state"),
-        lambda: _sums(pools, lambda it: {"idle": it.idle, "busy": it.busy, "queued": it.queued}),
+        lambda: _sums(pools, lambda it: {"idle": it.idle, "busy": it.busy}),
     )
     yield Gauge(
         "toolproxy_upstream_connects",
@@ -33,10 +37,40 @@ def gauges(door: Door, pools: Pools, registry: LiveRegistry) -> Iterator[Gauge]:
         "toolproxy_endpoint_health",
         "1 while an endpoint may be used.",
         ("server", "endpoint"),
-        lambda: (
-            ((each.namespace, each.address.url), each.health.usable)
-            for each in registry.current.endpoints()
-        ),
+        lambda: _each_endpoint(registry, lambda it: it.usable),
+    )
+    yield Gauge(
+        "toolproxy_endpoint_ejections",
+        "How often an endpoint was taken out for the answers that calls got.",
+        ("server", "endpoint"),
+        lambda: _each_endpoint(registry, lambda it: it.outlier.ejections),
+        CounterMetricFamily,
+    )
+    yield Gauge(
+        "toolproxy_panics",
+        "How often ejections were undone, since too few endpoints were left.",
+        ("server",),
+        lambda: _each_cluster(registry, lambda it: it.panics),
+        CounterMetricFamily,
+    )
+    yield Gauge(
+        "toolproxy_circuit_state",
+        "0 closed (calls go through), 1 half open (a few, on trial), 2 open.",
+        ("server",),
+        lambda: _each_cluster(registry, lambda it: _CIRCUIT_STATES[it.circuit.state]),
+    )
+    yield Gauge(
+        "toolproxy_circuit_changes",
+        "Changes of a circuit's state.",
+        ("server",),
+        lambda: _each_cluster(registry, lambda it: it.circuit.state_changes),
+        CounterMetricFamily,
+    )
+    yield Gauge(
+        "toolproxy_queue_depth",
+        "Calls that wait for their turn.",
+        ("server",),
+        lambda: _each_cluster(registry, lambda it: it.queued),
     )
     yield Gauge(
         "toolproxy_registry_reloads",
@@ -52,6 +86,22 @@ def gauges(door: Door, pools: Pools, registry: LiveRegistry) -> Iterator[Gauge]:
         lambda: [((str(registry.current.generation), registry.current.identity), 1)],
         InfoMetricFamily,
     )
+
+
+_CIRCUIT_STATES: Final = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+
+Samples = Iterator[tuple[tuple[str, ...], float]]
+
+
+def _each_endpoint(registry: LiveRegistry, number: Callable[[Endpoint], float]) -> Samples:
+    # Two names of one server may stand for one machine, and no series may come twice.
+    numbers = {(it.namespace, it.url): number(it) for it in registry.current.endpoints()}
+    yield from numbers.items()
+
+
+def _each_cluster(registry: LiveRegistry, number: Callable[[Cluster], float]) -> Samples:
+    for server in registry.current.servers.values():
+        yield (server.spec.namespace,), number(server.cluster)
 
 
 def _sums(

@@ -19,16 +19,18 @@ from aiohttp import web
 from proxy.config.settings import Settings, SettingsError
 from proxy.control_plane.app import Surfaces, application, paths
 from proxy.control_plane.bridge import Bridge
-from proxy.control_plane.prober import Prober
+from proxy.control_plane.prober import Around, Prober
 from proxy.data_plane.door import Door, Entry
-from proxy.data_plane.pool import Pools
+from proxy.data_plane.pool import Means, Pools
 from proxy.data_plane.roles import Plane, Rules
 from proxy.descriptors import raise_limit, room_for_callers
 from proxy.gauges import gauges
 from proxy.policy.browser import CorsRules
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.live import LiveRegistry
 from proxy.registry.load import LoadRules
-from proxy.registry.snapshot import Endpoint, Snapshot
+from proxy.registry.names import Names
+from proxy.registry.snapshot import Snapshot
 from proxy.registry.tls import TlsContexts
 from proxy.registry.watch import Watch
 from proxy.telemetry.metrics import Metrics
@@ -60,14 +62,18 @@ class Sidecar:
         self.registry = LiveRegistry(settings.registry.path, LoadRules.of(settings), environ)
         self.metrics = Metrics()
         self._tls = TlsContexts()
-        self._pools = Pools(_heads(settings), self._tls)
+        self._names = Names(lambda: self.registry.rules.deny, self.registry.endpoints_moved)
+        self._pools = Pools(Means(_heads(settings), self._tls, self._names.resolve))
         # Names this process in Via: only our own mark must ever be taken for a loop.
         instance = f"toolproxy-{secrets.token_hex(4)}"
         self._plane = Plane(instance, self.registry, self._pools, self.metrics.observe)
         self._surfaces = Surfaces(
             self.registry, self.metrics, instance, lambda: self._draining, lambda: self._plane.cors
         )
-        self._prober = Prober(settings.health_check_interval_s, self._tls)
+        self._prober = Prober(
+            settings.health_check_interval_s,
+            Around(self._tls, self._names.resolve, lambda: self._plane.late_at),
+        )
         self._descriptors = raise_limit()
         self._runner: web.AppRunner | None = None
         self._door: Door | None = None
@@ -80,7 +86,8 @@ class Sidecar:
 
         Raises `RegistryRejectedError` and `CannotListenError`.
         """
-        self.registry.listen(self._registry_changed)
+        self.registry.listen(self._registry_changed, self._prober.doubted)
+        self.registry.listen(self._names.follow, self._names.doubted)
         self.registry.load_first()
         app = application(self._surfaces)
         # Heads are limited at the door, so aiohttp's own limits must never be the ones that speak.
@@ -226,6 +233,7 @@ class Sidecar:
         if self._door is not None:
             self._door.stop()
         await self._prober.stop()
+        await self._names.stop()
         for task in list(self._tasks):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,28 +1,41 @@
 """`/health`, `/livez`, `/readyz`: how are the upstreams, and should this sidecar get calls?"""
 
+import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import Final
 
 import orjson
 from aiohttp import web
 
 from proxy import errors
+from proxy.control_plane.slices import answer_list
+from proxy.policy.circuit import Circuit
 from proxy.policy.health import aggregate
+from proxy.registry.cluster import Cluster
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.live import LiveRegistry
+
+_SLICE: Final = 100  # servers encoded at a time: about a millisecond
 
 
 def add_routes(app: web.Application, registry: LiveRegistry, draining: Callable[[], bool]) -> None:
-    async def health(_: web.Request) -> web.Response:
+    async def health(request: web.Request) -> web.StreamResponse:
         """Per namespace: healthy while one endpoint is usable."""
-        usable = [server.verdict.usable for server in registry.current.servers.values()]
+        servers = list(registry.current.servers.values())
+        usable = [bool(server.cluster.usable) for server in servers]
         healthy = sum(usable)
-        return json_answer(
-            {
-                "status": aggregate(usable),
-                "backends_total": len(usable),
-                "backends_healthy": healthy,
-                "backends_unhealthy": len(usable) - healthy,
-            }
+        summary = {
+            "status": aggregate(usable),
+            "backends_total": len(usable),
+            "backends_healthy": healthy,
+            "backends_unhealthy": len(usable) - healthy,
+        }
+        start = orjson.dumps(summary)[:-1] + b',"servers":['
+        moments = Moments(asyncio.get_running_loop().time())
+        return await answer_list(
+            request, start, servers, lambda server: row(server.cluster, moments), _SLICE
         )
 
     async def livez(_: web.Request) -> web.Response:
@@ -54,3 +67,65 @@ def add_routes(app: web.Application, registry: LiveRegistry, draining: Callable[
 
 def json_answer(document: object, status: int = HTTPStatus.OK) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(document), content_type="application/json")
+
+
+class Moments:
+    """The loop's moments as people write them: UTC, RFC 3339. Made anew for each answer."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self._here = datetime.now(UTC)
+
+    def written(self, moment: float | None) -> str | None:
+        """None stays None, and so does nought: it has not happened."""
+        if not moment:
+            return None
+        then = self._here - timedelta(seconds=self.now - moment)
+        return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def row(cluster: Cluster, moments: Moments) -> bytes:
+    """One server as `/health` shows it."""
+    return orjson.dumps(
+        {
+            "namespace": cluster.spec.namespace,
+            "status": cluster.verdict.value,
+            "usable": len(cluster.usable),
+            "in_flight": cluster.gate.busy,
+            "queued": cluster.queued,
+            "panics": cluster.panics,
+            "circuit": circuit_figures(cluster.circuit, moments),
+            "endpoints": [_endpoint(each, moments) for each in cluster.endpoints],
+        }
+    )
+
+
+def circuit_figures(circuit: Circuit, moments: Moments) -> dict[str, object]:
+    """The contract's nine figures, and how long an open one will stay so."""
+    return {
+        "state": circuit.state.value,
+        "failure_count": circuit.failure_count,
+        "success_count": circuit.success_count,
+        "total_calls": circuit.total_calls,
+        "total_failures": circuit.total_failures,
+        "total_successes": circuit.total_successes,
+        "failure_rate": circuit.failure_rate,
+        "state_changes": circuit.state_changes,
+        "last_failure_time": moments.written(circuit.last_failure_at),
+        "retry_after_s": circuit.retry_after_s(moments.now),
+    }
+
+
+def _endpoint(endpoint: Endpoint, moments: Moments) -> dict[str, object]:
+    unix = endpoint.address.scheme == "unix"
+    return {
+        # Where a socket lies is nobody's business outside.
+        "url": f"http://{endpoint.server.name}" if unix else endpoint.url,
+        "weight": endpoint.address.weight,
+        "status": endpoint.verdict.value,
+        "reason": endpoint.reason,
+        "since": moments.written(endpoint.since),
+        "usable": endpoint.usable,
+        "ejected": endpoint.outlier.ejected,
+        "in_flight": endpoint.active,
+    }

@@ -5,46 +5,69 @@ is decided in `policy.health`. Knows nothing of calls.
 """
 
 import asyncio
-import logging
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
 from random import uniform
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 
 from proxy.descriptors import is_shortage
 from proxy.policy.health import Verdict, probe_verdict
-from proxy.registry.snapshot import Endpoint, Snapshot
+from proxy.registry.address import is_name
+from proxy.registry.cluster import Cluster
+from proxy.registry.endpoint import Endpoint, shown
+from proxy.registry.snapshot import Snapshot
 from proxy.registry.tls import TlsContexts
 
-_LOG = logging.getLogger("toolproxy.health")
 _JITTER: Final = 0.1
 # Endpoints that came together are not probed together, first or later: a probe costs 0.3 ms.
 _FIRST_WITHIN_S: Final = 0.05
 _APART_S: Final = 0.002
-_LATE_S: Final = 0.1
+
+
+class Around(NamedTuple):
+    """What probes need of the rest of the sidecar."""
+
+    tls: TlsContexts
+    resolve: Callable[[str], Awaitable[tuple[str, ...]]]  # raises OSError
+    late_at: Callable[[], float]  # when our own loop was late last, by its own time
 
 
 class Prober:
     """Keeps one task per endpoint of the current snapshot."""
 
-    def __init__(self, default_interval_s: float, tls: TlsContexts) -> None:
+    def __init__(self, default_interval_s: float, around: Around) -> None:
         self.default_interval_s = default_interval_s
-        self._tls = tls
+        self._around = around
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[Endpoint, asyncio.Task[None]] = {}
+        self._doubts: dict[Endpoint, asyncio.Event] = {}  # set: a call failed there
 
     def follow(self, snapshot: Snapshot, removed: Iterable[Endpoint]) -> None:
-        """A new snapshot is in force: probe what is new, leave what is gone."""
+        """Endpoints have come or gone: probe what is new, leave what is gone."""
         for endpoint in removed:
             task = self._tasks.pop(endpoint, None)
             if task is not None:
                 task.cancel()
-        new = [endpoint for endpoint in snapshot.endpoints() if endpoint not in self._tasks]
+                del self._doubts[endpoint]
+        new = [
+            (server.cluster, endpoint)
+            for server in snapshot.servers.values()
+            for endpoint in server.cluster.endpoints
+            if endpoint not in self._tasks
+        ]
         spread_s = min(max(_FIRST_WITHIN_S, _APART_S * len(new)), self.default_interval_s)
-        for endpoint in new:
-            asking = self._keep_asking(endpoint, uniform(0, spread_s))  # noqa: S311 - hides nothing
+        for cluster, endpoint in new:
+            self._doubts[endpoint] = asyncio.Event()
+            asking = self._keep_asking(cluster, endpoint, uniform(0, spread_s))  # noqa: S311 - hides nothing
             self._tasks[endpoint] = self._loop.create_task(asking)
+
+    def doubted(self, endpoint: Endpoint) -> None:
+        """A call failed there: ask sooner."""
+        doubt = self._doubts.get(endpoint)
+        if doubt is not None:
+            doubt.set()
 
     async def stop(self) -> None:
         tasks = list(self._tasks.values())
@@ -53,33 +76,28 @@ class Prober:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep_asking(self, endpoint: Endpoint, first_after_s: float) -> None:
+    async def _keep_asking(
+        self, cluster: Cluster, endpoint: Endpoint, first_after_s: float
+    ) -> None:
+        doubt = self._doubts[endpoint]
         await asyncio.sleep(first_after_s)
         while True:
-            await self._ask_and_count(endpoint)
-            await asyncio.sleep(self._pause_s(endpoint))
+            verdict, reason = await self._ask(endpoint)
+            cluster.probed(endpoint, verdict, reason, self._loop.time())
+            doubt.clear()
+            soon_s, calm_s = self._pauses_s(endpoint)
+            await asyncio.sleep(soon_s)
+            if endpoint.settled:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(calm_s - soon_s):
+                        await doubt.wait()
 
-    def _pause_s(self, endpoint: Endpoint) -> float:
-        """Sooner while a verdict is in doubt or bad; never all at once."""
+    def _pauses_s(self, endpoint: Endpoint) -> tuple[float, float]:
+        """How soon to ask again while a verdict is in doubt or bad, and how soon otherwise."""
         check = endpoint.server.health
         calm_s = check.interval_s if check.interval_s is not None else self.default_interval_s
-        pause_s = calm_s if endpoint.health.settled else min(check.fast_interval_s, calm_s)
-        return pause_s * uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - as above
-
-    async def _ask_and_count(self, endpoint: Endpoint) -> None:
-        check = endpoint.server.health
-        verdict, reason = await self._ask(endpoint)
-        changed = endpoint.health.probed(
-            verdict,
-            reason,
-            self._loop.time(),
-            healthy_after=check.healthy_after,
-            unhealthy_after=check.unhealthy_after,
-        )
-        if changed:
-            _LOG.info(
-                "%s %s: %s, %s", endpoint.namespace, endpoint.address.url, verdict.value, reason
-            )
+        jitter = uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - as above
+        return min(check.fast_interval_s, calm_s) * jitter, calm_s * jitter
 
     async def _ask(self, endpoint: Endpoint) -> tuple[Verdict, str]:
         """One probe; again at once when it timed out while our own loop was late."""
@@ -90,7 +108,7 @@ class Prober:
                 async with asyncio.timeout(check.timeout_s):
                     return probe_verdict(await self._status(endpoint), check.expect)
             except TimeoutError:
-                if self._loop.time() - began <= check.timeout_s + _LATE_S:
+                if self._around.late_at() < began:  # else it may have been us
                     return Verdict.UNREACHABLE, f"no answer to the probe in {check.timeout_s:g} s"
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 if is_shortage(error):  # says nothing of the endpoint
@@ -100,13 +118,20 @@ class Prober:
 
     async def _status(self, endpoint: Endpoint) -> int:
         server, address = endpoint.server, endpoint.address
+        url, host = server.health_url, ""
         connector: aiohttp.BaseConnector
-        if address.scheme == "unix" and server.health_url is None:
+        if address.scheme == "unix" and url is None:
             connector = aiohttp.UnixConnector(path=address.socket)
         else:
             connector = aiohttp.TCPConnector(force_close=True)
-        url = server.health_url or probe_url(endpoint)
-        tls = await self._tls.of(server.tls) if url.startswith("https:") else True
+        if url is None:
+            ip = endpoint.ip
+            if not ip and is_name(address):
+                ip = (await self._around.resolve(address.host))[0]
+            url = probe_url(endpoint, ip)
+            host = endpoint.host.decode() if ip else ""
+        tls = await self._around.tls.of(server.tls) if url.startswith("https:") else True
+        name = (server.tls and server.tls.server_name) or (address.host if host else None)
         async with (
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
             session.request(
@@ -114,15 +139,16 @@ class Prober:
                 url,
                 allow_redirects=False,
                 ssl=tls,
-                server_hostname=server.tls.server_name if server.tls else None,
+                headers={"Host": host} if host else None,
+                server_hostname=name if tls is not True else None,
             ) as answer,
         ):
             return answer.status
 
 
-def probe_url(endpoint: Endpoint) -> str:
+def probe_url(endpoint: Endpoint, ip: str) -> str:
     """Where an endpoint is asked when the server names no `health_url`."""
     address, path = endpoint.address, endpoint.server.health.path
     if address.scheme == "unix":
         return f"http://{endpoint.server.name}{address.base}{path}"
-    return f"{address.url}{path}"
+    return f"{shown(address, ip)}{path}"

@@ -22,6 +22,8 @@ from proxy.wire.head import RequestHead
 _LOG = logging.getLogger("toolproxy")
 # One timer for all limits in time: late by half of this on average, and free for a call.
 SWEEP_S: Final = 0.05
+# Held up for so long, it may be that what did not happen in time did not happen for us.
+_LATE_S: Final = 0.1
 # While draining, a connection that was used this lately may have its next request on the way.
 _RECENT_S: Final = 1.0
 _DATE_FOR_S: Final = 0.5
@@ -67,6 +69,7 @@ class Door:
         self._refusals = 0  # not said yet
         self._say_at = 0.0
         self._sweep_timer: asyncio.TimerHandle | None = None
+        self._sweep_due_at = float("inf")
         self._emptied: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -170,15 +173,19 @@ class Door:
 
     def _sweep(self) -> None:
         now = self._loop.time()
-        self._sweep_timer = self._loop.call_at(now + SWEEP_S, self._sweep)
         plane = self.plane
         plane.now = now
+        if now - self._sweep_due_at > _LATE_S:
+            plane.late_at = now
+        self._sweep_due_at = now + SWEEP_S
+        self._sweep_timer = self._loop.call_at(self._sweep_due_at, self._sweep)
         if now - self._dated_at >= _DATE_FOR_S:
             self._dated_at = now
             plane.date = formatdate(usegmt=True).encode()
         for connection in [each for each in self._connections if each.due_at <= now]:
             connection.check(now)
         plane.pools.expire(now)
+        plane.registry.tick(now)
         self._shortage.look(now)
         if self._refusals and now >= self._say_at:
             self._say_refusals(now)

@@ -184,6 +184,10 @@ class Intake(asyncio.Protocol):
             raise errors.BodyTooLargeError(f"The body may have {most_bytes} bytes")
         self._check_body_size()
 
+    @property
+    def awaits_body(self) -> bool:
+        return not (self.body_complete or self._body_paused)
+
     async def body_begun(self) -> None:
         while not (self._early or self.body_complete):
             await self._wait()

@@ -1,19 +1,19 @@
 """The connections to one endpoint: take one, give it back, let it expire.
 
-Last in, first out, bounded, with a bounded queue in order of arrival. Knows nothing of requests;
-whether a connection can be used again it asks the connection.
+Last in, first out. Knows nothing of requests, nor of whose turn it is; whether a connection can be
+used again it asks the connection.
 """
 
 import asyncio
-import contextlib
 import ssl
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple
 
 from proxy import errors
 from proxy.data_plane.upstream import Upstream
 from proxy.descriptors import is_shortage
-from proxy.registry.snapshot import Endpoint
+from proxy.registry.address import is_name
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.tls import TlsContexts
 from proxy.wire.reader import HeadLimits
 
@@ -21,118 +21,102 @@ from proxy.wire.reader import HeadLimits
 _LET_GO_BEFORE_S = 1.0
 
 
-class Pool:
-    """All connections to one endpoint; each counts from before its connect to its end."""
+class Means(NamedTuple):
+    """What pools need to connect."""
 
-    def __init__(self, endpoint: Endpoint, limits: HeadLimits, tls: TlsContexts) -> None:
+    limits: HeadLimits  # of answers
+    tls: TlsContexts
+    resolve: Callable[[str], Awaitable[tuple[str, ...]]]  # a name's addresses; raises OSError
+
+
+class Pool:
+    """All connections to one endpoint; each counts from before its connect to its end.
+
+    `siblings` are the pools of the same server, this one among them: `max_connections` is for all.
+    A call that takes a connection has a permit (see `policy.limits`), of which there are no more
+    than connections; so what is too many is always idle somewhere.
+    """
+
+    def __init__(self, endpoint: Endpoint, means: Means, siblings: "list[Pool]") -> None:
         self.endpoint = endpoint
-        self.busy = 0  # calls that hold a connection, or wait for one
+        self.open = 0
         self.connects = 0
         self.connect_failures = 0
-        self._limits = limits
+        self._means = means
+        self._siblings = siblings
         self._loop = asyncio.get_running_loop()
         self._idle: list[Upstream] = []
-        self._open = 0
-        self._waiters: deque[asyncio.Future[Upstream | None]] = deque()
         self._retired = False
-        self._tls = tls
+        siblings.append(self)
 
     def __repr__(self) -> str:
-        return f"<Pool {self.idle} idle, {self._open - self.idle} busy, {self.queued} queued>"
+        return f"<Pool {self.idle} idle, {self.busy} busy>"
 
     @property
     def idle(self) -> int:
         return len(self._idle)
 
     @property
-    def queued(self) -> int:
-        return len(self._waiters)
+    def busy(self) -> int:
+        return self.open - len(self._idle)
 
     # --- take and give back ---
 
     def take_kept(self) -> Upstream | None:
-        """A kept connection, the one that was used last; `give_back` must follow. None: `take`."""
+        """A kept connection, the one used last; `give_back` must follow. None: `connect`."""
         idle = self._idle
-        while idle and self.busy < self.endpoint.server.limits.max_requests:
+        while idle:
             upstream = idle.pop()
             upstream.on_idle_loss = None
             # Given back in this millisecond (uvloop's time knows no less), it has not lain idle:
             # what nobody asked for may as well be on the wire still.
             if upstream.kept_at == self._loop.time() or upstream.quiet:
-                self.busy += 1
                 return upstream
             self._drop(upstream)
         return None
 
-    async def take(self) -> Upstream:
-        """A new connection, or one that another call gives back; `give_back` must follow.
+    async def connect(self) -> Upstream:
+        """A new connection; `give_back` must follow.
 
-        Raises `QueueFullError`, `QueueTimeoutError`, `ConnectFailedError`, `ConnectTimeoutError`.
+        Raises `ConnectFailedError`, `ConnectTimeoutError`, `NoDescriptorError`.
         """
-        limits = self.endpoint.server.limits
-        if self.busy >= limits.max_requests:
-            raise self._full(f"{limits.max_requests} calls are in flight")
-        self.busy += 1
+        server = self.endpoint.server
+        self._make_room(server.limits.max_connections)
+        self.open += 1
         try:
-            return await self._take_new()
+            async with asyncio.timeout(server.connect_timeout_s):
+                upstream = await self._opened()
+        except TimeoutError:
+            self._failed()
+            raise errors.ConnectTimeoutError(
+                f"Backend timeout: {server.namespace} (no connection in"
+                f" {server.connect_timeout_s:g} s)"
+            ) from None
+        except OSError as error:
+            if is_shortage(error):
+                self.open -= 1
+                raise errors.NoDescriptorError(
+                    f"No descriptor is left to reach {server.namespace}", retry_after_s=1
+                ) from None
+            self._failed()
+            raise errors.ConnectFailedError(
+                f"No connection to {server.namespace}: {_reason(error)}"
+            ) from None
         except BaseException:
-            self.busy -= 1
+            self.open -= 1
             raise
+        self.connects += 1
+        return upstream
 
     def give_back(self, upstream: Upstream, now: float) -> None:
         """Keep the connection if it can be used again, else close it."""
-        self.busy -= 1
         upstream.release()
-        if not (upstream.reusable and self._keeps(upstream, now)):
-            self._drop(upstream)
-        elif self._waiters:
-            self._offer(upstream)
-        else:
+        if upstream.reusable and self._keeps(upstream, now):
             upstream.on_idle_loss = self
             upstream.kept_at = self._loop.time()
             self._idle.append(upstream)
-
-    async def _take_new(self) -> Upstream:
-        limits = self.endpoint.server.limits
-        if self._open >= limits.max_connections and self._idle:  # a fresh one, for an idle one
-            self._drop(self._idle.pop(0))
-        if self._open < limits.max_connections:
-            self._open += 1
-            return await self._connect()
-        if len(self._waiters) >= limits.max_pending:
-            raise self._full(f"{limits.max_pending} calls wait for a connection")
-        handed = await self._wait_in_line(limits.queue_timeout_s)
-        if handed is None:  # a place, in which to connect
-            return await self._connect()
-        return handed
-
-    async def _wait_in_line(self, longest_s: float) -> Upstream | None:
-        waiter: asyncio.Future[Upstream | None] = self._loop.create_future()
-        self._waiters.append(waiter)
-        try:
-            async with asyncio.timeout(longest_s):
-                return await waiter
-        except TimeoutError:
-            self._pass_on(waiter)
-            raise errors.QueueTimeoutError(
-                f"No connection to {self.endpoint.namespace} became free within {longest_s:g} s",
-                retry_after_s=1,
-            ) from None
-        except asyncio.CancelledError:
-            self._pass_on(waiter)
-            raise
-
-    def _pass_on(self, waiter: asyncio.Future[Upstream | None]) -> None:
-        """The waiter leaves the line; what it was handed in the same moment goes to the next."""
-        with contextlib.suppress(ValueError):
-            self._waiters.remove(waiter)
-        if not waiter.done() or waiter.cancelled():
-            return
-        upstream = waiter.result()
-        if upstream is not None:
-            self._offer(upstream)
         else:
-            self._free_a_place()
+            self._drop(upstream)
 
     def _keeps(self, upstream: Upstream, now: float) -> bool:
         if self._retired or upstream.gone:
@@ -146,80 +130,39 @@ class Pool:
         upstream.expires_at = now + kept_for_s
         return kept_for_s > 0
 
-    def _offer(self, upstream: Upstream) -> None:
-        if self._waiters:
-            for waiter in self._next_waiters():
-                waiter.set_result(upstream)
+    def _make_room(self, most: int) -> None:
+        """A new connection for idle ones, where both would be too many."""
+        while sum(pool.open for pool in self._siblings) >= most:
+            fullest = max(self._siblings, key=_idle_of)
+            if not fullest.idle:  # the limit was lowered meanwhile: permits see to it
                 return
-        upstream.on_idle_loss = self
-        self._idle.append(upstream)
+            fullest.drop_oldest()
+
+    def drop_oldest(self) -> None:
+        """Close the idle connection that was used least lately."""
+        self._drop(self._idle.pop(0))
 
     def _drop(self, upstream: Upstream) -> None:
         upstream.close()
-        self._free_a_place()
-
-    def _free_a_place(self) -> None:
-        for waiter in self._next_waiters():
-            waiter.set_result(None)
-            return
-        self._open -= 1
-
-    def _next_waiters(self) -> Iterator[asyncio.Future[Upstream | None]]:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                yield waiter
-
-    def _full(self, why: str) -> errors.QueueFullError:
-        return errors.QueueFullError(
-            f"The queue of {self.endpoint.namespace} is full: {why}", retry_after_s=1
-        )
-
-    # --- connections that come and go by themselves ---
-
-    async def _connect(self) -> Upstream:
-        """Connect in a place that is ours already; the place is freed when that fails."""
-        server = self.endpoint.server
-        try:
-            async with asyncio.timeout(server.connect_timeout_s):
-                upstream = await self._opened()
-        except TimeoutError:
-            self._failed()
-            raise errors.ConnectTimeoutError(
-                f"Backend timeout: {server.namespace} (no connection in"
-                f" {server.connect_timeout_s:g} s)"
-            ) from None
-        except OSError as error:
-            if is_shortage(error):
-                self._free_a_place()
-                raise errors.NoDescriptorError(
-                    f"No descriptor is left to reach {server.namespace}", retry_after_s=1
-                ) from None
-            self._failed()
-            raise errors.ConnectFailedError(
-                f"No connection to {server.namespace}: {_reason(error)}"
-            ) from None
-        except BaseException:
-            self._free_a_place()
-            raise
-        self.connects += 1
-        return upstream
+        self.open -= 1
 
     def _failed(self) -> None:
         self.connect_failures += 1
-        self._free_a_place()
+        self.open -= 1
 
     async def _opened(self) -> Upstream:
-        address = self.endpoint.address
+        address, server = self.endpoint.address, self.endpoint.server
         if address.scheme == "unix":
             _, upstream = await self._loop.create_unix_connection(self._new, address.socket)
             return upstream
-        tls = self.endpoint.server.tls
-        context = await self._tls.of(tls) if address.scheme == "https" else None
-        name = (tls and tls.server_name) or address.host
+        host = self.endpoint.ip or address.host
+        if not self.endpoint.ip and is_name(address):
+            host = (await self._means.resolve(host))[0]
+        context = await self._means.tls.of(server.tls) if address.scheme == "https" else None
+        name = (server.tls and server.tls.server_name) or address.host
         _, upstream = await self._loop.create_connection(
             self._new,
-            address.host,
+            host,
             address.port,
             ssl=context,
             server_hostname=name if context else None,
@@ -227,12 +170,14 @@ class Pool:
         return upstream
 
     def _new(self) -> Upstream:
-        return Upstream(self._limits)
+        return Upstream(self._means.limits)
+
+    # --- connections that go by themselves ---
 
     def forget(self, upstream: Upstream) -> None:
         """An idle connection is gone (see `upstream.IdleLoss`)."""
         self._idle.remove(upstream)
-        self._free_a_place()
+        self._drop(upstream)
 
     def expire(self, now: float) -> None:
         """Close what has been idle for as long as it may."""
@@ -243,28 +188,29 @@ class Pool:
     def retire(self) -> None:
         """The endpoint is gone: close what is idle, let calls finish, keep nothing."""
         self._retired = True
-        for upstream in self._idle:
-            upstream.close()
-        self._open -= len(self._idle)
-        self._idle.clear()
+        while self._idle:
+            self.drop_oldest()
+        if self in self._siblings:
+            self._siblings.remove(self)
 
 
 class Pools:
     """Every endpoint's pool, made when first asked for."""
 
-    def __init__(self, limits: HeadLimits, tls: TlsContexts) -> None:
-        self._limits = limits
-        self._tls = tls
+    def __init__(self, means: Means) -> None:
+        self._means = means
         self._pools: dict[Endpoint, Pool] = {}
+        self._siblings: dict[str, list[Pool]] = {}  # by namespace
 
     def of(self, endpoint: Endpoint) -> Pool:
         pool = self._pools.get(endpoint)
         if pool is None:
-            pool = Pool(endpoint, self._limits, self._tls)
             if endpoint.gone:  # a last call of an older generation: nothing is kept for it
+                pool = Pool(endpoint, self._means, [])
                 pool.retire()
             else:
-                self._pools[endpoint] = pool
+                siblings = self._siblings.setdefault(endpoint.namespace, [])
+                pool = self._pools[endpoint] = Pool(endpoint, self._means, siblings)
         return pool
 
     def __iter__(self) -> Iterator[Pool]:
@@ -276,6 +222,8 @@ class Pools:
             pool = self._pools.pop(endpoint, None)
             if pool is not None:
                 pool.retire()
+            if not self._siblings.get(endpoint.namespace):
+                self._siblings.pop(endpoint.namespace, None)
 
     def expire(self, now: float) -> None:
         for pool in self._pools.values():
@@ -283,6 +231,10 @@ class Pools:
 
     def close(self) -> None:
         self.forget(list(self._pools))
+
+
+def _idle_of(pool: Pool) -> int:
+    return pool.idle
 
 
 def _reason(error: OSError) -> str:

@@ -67,6 +67,10 @@ class CallerSide(Protocol):
 
     body_complete: bool
 
+    @property
+    def awaits_body(self) -> bool:
+        """Is it the caller who keeps the rest of its body waiting, and not we?"""
+
     def stays_open(self) -> bool:
         """May another request follow this one?"""
 
@@ -107,6 +111,9 @@ class HasSnapshot(Protocol):
 
     current: Snapshot
 
+    def tick(self, now: float) -> None:
+        """Let time pass for whatever it changes."""
+
 
 class Plane:
     """What every exchange of this sidecar shares. The mutable fields have one owner: the door."""
@@ -125,5 +132,6 @@ class Plane:
         self.publish = publish
         self.date = b""  # as in the Date field, renewed every half second
         self.now = 0.0  # the loop's time as of the last sweep: good enough for what is idle
+        self.late_at = float("-inf")  # when the loop was held up last, by its own time
         self.cors: browser.CorsRules | None = None
         self.max_timeout_s = 600.0

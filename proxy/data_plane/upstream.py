@@ -117,7 +117,7 @@ class Upstream(asyncio.Protocol):
             self.trailers = []
         self._answer = answer = self._loop.create_future()
         if self.gone:
-            self._fail(errors.UpstreamClosedError("The upstream closed the connection"))
+            self._fail(errors.UpstreamGoneError("The upstream closed the connection"))
         if self._write_paused:
             relay.pause_request()
         return answer

@@ -22,6 +22,7 @@ _URL: Final = re.compile(
 _HAS_PASSWORD: Final = re.compile(r"[A-Za-z+]*://[^/]*@")
 # What a resolver takes for an IPv4 address, in any of its spellings: 2130706433, 0x7f.1, 127.1.
 _ENDS_IN_A_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
+_OF_THIS_MACHINE: Final = re.compile(r"(?:.*\.)?localhost\.?")  # RFC 6761, 6.3
 _PATH: Final = re.compile(r"/[!-~]*")
 # Somebody behind us may decode once more than we do, and drop what follows a semicolon.
 _ESCAPE: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)|\\|/\.{1,2}(?:;[^/]*)?(?=/|$)", re.IGNORECASE)
@@ -105,12 +106,31 @@ def is_denied(address: Address, deny: tuple[str, ...]) -> bool:
     """Does it lie in a denied network, or at or below a denied `unix:` path?"""
     if address.scheme == "unix":
         return _is_denied_socket(address.socket, deny)
+    return _is_ip(address.host) and is_denied_ip(address.host, deny)
+
+
+def is_denied_ip(ip: str, deny: tuple[str, ...]) -> bool:
+    """Does this IP address lie in a denied network?"""
+    known = ipaddress.ip_address(ip)
+    known = getattr(known, "ipv4_mapped", None) or known
+    return any(known in ipaddress.ip_network(net) for net in deny if not net.startswith("unix:"))
+
+
+def is_name(address: Address) -> bool:
+    """Must somebody be asked what it stands for?
+
+    Names of this machine are not: they stand for it, and the kernel tries both of its addresses.
+    """
+    here = address.scheme == "unix" or _OF_THIS_MACHINE.fullmatch(address.host)
+    return not here and not _is_ip(address.host)
+
+
+def _is_ip(host: str) -> bool:
     try:
-        ip = ipaddress.ip_address(address.host)
+        ipaddress.ip_address(host)
     except ValueError:
-        return False  # a name
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return any(ip in ipaddress.ip_network(net) for net in deny if not net.startswith("unix:"))
+        return False
+    return True
 
 
 def _is_denied_socket(socket: str, deny: tuple[str, ...]) -> bool:

@@ -13,19 +13,27 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from proxy.policy.health import Verdict
+from proxy.registry.cluster import Cluster
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, LoadRules, RegistryRejectedError, load_file
 from proxy.registry.offload import NotLoadedError, load_elsewhere
 from proxy.registry.secrets import resolve_template
-from proxy.registry.snapshot import Endpoint, Snapshot, Surroundings, adopt, succeed
+from proxy.registry.snapshot import Snapshot, Surroundings, adopt, succeed
 
 _LOG = logging.getLogger("toolproxy.registry")
+_LOG_HEALTH = logging.getLogger("toolproxy.health")
 _SLICE_S: Final = 0.002
 
 Listener = Callable[[Snapshot, list[Endpoint]], None]
+Doubter = Callable[[Endpoint], None]
 
 
 class LiveRegistry:
-    """The table that calls are routed by. `current` is replaced whole, and only here."""
+    """The table that calls are routed by. `current` is replaced whole, and only here.
+
+    It is the `Witness` of its clusters: what happens to them is logged, and told on.
+    """
 
     def __init__(self, path: str, rules: LoadRules, environ: Mapping[str, str]) -> None:
         self.path = path
@@ -34,23 +42,75 @@ class LiveRegistry:
         self.reloads: Counter[str] = Counter()  # by result: accepted, rejected
         self.problem = ""  # why the newest text is not in force; empty when it is
         self._environ = environ
+        self.restless: set[Cluster] = set()  # to be ticked, as `Cluster.tick` says
         self._listeners: list[Listener] = []
+        self._doubters: list[Doubter] = []
         self._seen = ""  # the digest of the newest text, good or bad
         self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<LiveRegistry {self.current!r}>"
 
-    def listen(self, listener: Listener) -> None:
-        """Be told of each new snapshot, and of the endpoints that it no longer has."""
+    def listen(self, listener: Listener, doubter: Doubter | None = None) -> None:
+        """Be told of each new snapshot and of endpoints that are gone; and of failed attempts."""
         self._listeners.append(listener)
+        if doubter is not None:
+            self._doubters.append(doubter)
+
+    # --- what happens to clusters (see `cluster.Witness`) ---
+
+    def health_changed(self, endpoint: Endpoint, previous: Verdict) -> None:
+        now = endpoint.verdict
+        _LOG_HEALTH.log(
+            logging.INFO if now.usable else logging.WARNING,
+            "%s %s: %s (was %s), %s",
+            endpoint.namespace,
+            endpoint.url,
+            now.value,
+            previous.value,
+            endpoint.reason,
+        )
+
+    def circuit_changed(self, cluster: Cluster, previous: str) -> None:
+        circuit = cluster.circuit
+        _LOG_HEALTH.log(
+            logging.INFO if circuit.closed else logging.WARNING,
+            "Circuit %s for %s (was %s), %d failures in a row",
+            circuit.state.value,
+            cluster.spec.namespace,
+            previous,
+            circuit.failure_count,
+        )
+
+    def panicked(self, cluster: Cluster) -> None:
+        _LOG_HEALTH.warning(
+            "Too few endpoints of %s are left: what was ejected is taken back",
+            cluster.spec.namespace,
+        )
+
+    def doubted(self, endpoint: Endpoint) -> None:
+        for doubter in self._doubters:
+            doubter(endpoint)
+
+    def moved(self, cluster: Cluster) -> None:
+        self.restless.add(cluster)
+
+    def tick(self, now: float) -> None:
+        """Let time pass for whatever it changes."""
+        if self.restless:
+            self.restless = {cluster for cluster in self.restless if cluster.tick(now)}
+
+    def endpoints_moved(self, removed: list[Endpoint]) -> None:
+        """Clusters have other endpoints than before, in the same snapshot."""
+        for listener in self._listeners:
+            listener(self.current, removed)
 
     def load_first(self) -> None:
         """The first load, before anybody is served; raises `RegistryRejectedError`."""
         loaded = load_file(self.path, self.rules, self._environ)
         self._seen = loaded.sha256
         *_, new = succeed(self.current, loaded, self._surroundings())
-        self._swap(new, loaded)
+        self._swap(new, loaded, 0.0)
 
     async def refresh(self, *, force: bool = False) -> None:
         """Look at the text again; take it up if it is new (or `force`) and good."""
@@ -85,11 +145,11 @@ class LiveRegistry:
             if loop.time() - began > _SLICE_S:
                 await asyncio.sleep(0)
                 began = loop.time()
-        self._swap(new, loaded)
+        self._swap(new, loaded, loop.time())
 
-    def _swap(self, new: Snapshot, loaded: Loaded) -> None:
+    def _swap(self, new: Snapshot, loaded: Loaded, now: float) -> None:
         old = self.current
-        removed = adopt(old, new)
+        removed = adopt(old, new, now)
         self.current = new
         self.problem = ""
         self.reloads["accepted"] += 1
@@ -107,7 +167,7 @@ class LiveRegistry:
 
     def _surroundings(self) -> Surroundings:
         """What servers are resolved against, read anew for each generation."""
-        return Surroundings(self._fill, self._is_set)
+        return Surroundings(self._fill, self._is_set, self)
 
     def _fill(self, template: str) -> str:
         try:

@@ -185,7 +185,8 @@ class ServerLimits(Struct, frozen=True, kw_only=True, gc=False):
     max_connections: Count = 128
     max_requests: Count = 1024
     max_pending: Whole = 256
-    queue_timeout_s: Seconds = field(name="queue_timeout", default=1.0)
+    # Not given it is 1 s, but the deadline where calls take turns (`concurrency_safe: false`).
+    queue_timeout_s: Seconds | None = field(name="queue_timeout", default=None)
 
 
 class KeepAlive(Struct, frozen=True, kw_only=True, gc=False):

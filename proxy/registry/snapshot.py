@@ -1,6 +1,6 @@
-"""The live table: servers, tools and endpoints, with what was learnt of each endpoint.
+"""The live table: servers and tools, and for each server the cluster of its endpoints.
 
-A snapshot is replaced whole, never changed; a call keeps the one that it started with. An endpoint
+A snapshot is replaced whole, never changed; a call keeps the one that it started with. A cluster
 that stays keeps what was learnt and gets what was newly configured. Knows nothing of files, pools.
 """
 
@@ -9,49 +9,28 @@ from typing import Final
 
 from proxy import errors
 from proxy.policy import routing
-from proxy.policy.health import Health, Verdict
-from proxy.registry.address import Address
+from proxy.policy.health import Verdict
+from proxy.policy.limits import Gate
+from proxy.policy.retry import REUSED_RESET
+from proxy.registry.cluster import Cluster, Witness
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, Quarantined
 from proxy.registry.model import Dependencies, Server, Tool
+from proxy.wire.affinity import Affinity
 from proxy.wire.forwarding import Onward
 
 _DEFAULT_TIMEOUT_S: Final = 30.0
 _SENSITIVE: Final = frozenset({"high", "critical"})
 
 
-class Endpoint:
-    """One address of a server and what was learnt of it; kept over reloads.
-
-    Keyed by namespace and address: two servers may share an address and disagree on its health.
-    """
-
-    __slots__ = ("address", "gone", "health", "host", "namespace", "server")
-
-    def __init__(self, namespace: str, address: Address, server: Server) -> None:
-        self.namespace = namespace
-        self.address = address
-        self.server = server  # the newest settings; replaced by `configure`
-        self.health = Health()
-        self.gone = False  # no generation has it any more; its last calls may still run
-        self.host = _host_field(address, server)
-
-    def __repr__(self) -> str:
-        return f"<Endpoint {self.namespace} {self.address.url} {self.health.verdict.name}>"
-
-    def configure(self, server: Server) -> None:
-        """Take up what a new generation says."""
-        self.server = server
-        self.host = _host_field(self.address, server)
-
-
 class LiveServer:
     """One server of the registry, ready to be called."""
 
     def __init__(
-        self, spec: Server, endpoints: tuple[Endpoint, ...], injected: dict[str, str], stale: str
+        self, spec: Server, cluster: Cluster, injected: dict[str, str], stale: str
     ) -> None:
         self.spec = spec
-        self.endpoints = endpoints
+        self.cluster = cluster
         self.stale = stale  # why the newest entry is not in force; empty when it is
         self.injected = b"".join(
             f"{name}: {value}\r\n".encode("latin-1") for name, value in injected.items()
@@ -61,15 +40,14 @@ class LiveServer:
         self.passthrough = _as_bytes(spec.passthrough)
         self.tool_paths = frozenset(routing.plain_path(tool.path.encode()) for tool in spec.tools)
         self.guarded = _guard(spec)
+        self.affinity = _affinity(spec)
 
     def __repr__(self) -> str:
         return f"<LiveServer {self.spec.namespace} {self.verdict.name}>"
 
     @property
     def verdict(self) -> Verdict:
-        """The best of its endpoints': it is down only when all are."""
-        verdicts = {endpoint.health.verdict for endpoint in self.endpoints}
-        return next(verdict for verdict in _BEST_FIRST if verdict in verdicts)
+        return self.cluster.verdict
 
     def onward(self, endpoint: Endpoint, method: bytes, path: bytes) -> Onward:
         """Where a request to this path of an endpoint goes."""
@@ -88,12 +66,13 @@ class LiveTool:
     __slots__ = (
         "_onward",
         "deadline_s",
-        "idempotent",
         "key",
         "method",
         "missing",
         "name",
         "path",
+        "repeatable",
+        "serial",
         "server",
         "spec",
         "wants_object",
@@ -107,10 +86,12 @@ class LiveTool:
         self.method = spec.method.encode()
         self.path = spec.path.encode()
         self.deadline_s = deadline_s(server.spec, spec)
-        self.idempotent = spec.idempotent or self.method in _IDEMPOTENT
+        self.repeatable = _repeats(server.spec, spec.idempotent or self.method in _IDEMPOTENT)
+        # Of a tool that takes one call at a time.
+        self.serial = server.cluster.serial_gate(spec.name) if _takes_turns(spec) else None
         self.wants_object = self.method in _TAKES_A_BODY
         self.missing = missing  # names of required credentials that are not set
-        self._onward: dict[Endpoint, Onward] = {}
+        self._onward: dict[str, Onward] = {}  # by address: endpoints come and go
 
     def __repr__(self) -> str:
         return f"<LiveTool {self.name}>"
@@ -120,28 +101,29 @@ class LiveTool:
         return self.spec.name
 
     def onward(self, endpoint: Endpoint, query: bytes) -> Onward:
-        """Where a call goes; made once per endpoint, since only the query ever differs."""
-        onward = self._onward.get(endpoint)
+        """Where a call goes; made once per address, since only the query ever differs."""
+        onward = self._onward.get(endpoint.address.url)
         if onward is None:
             onward = self.server.onward(endpoint, self.method, self.path)
-            self._onward[endpoint] = onward
+            self._onward[endpoint.address.url] = onward
         return onward._replace(target=onward.target + query) if query else onward
 
 
 class Passage:
     """One request through a server's passthrough, in the same words as a `LiveTool`."""
 
-    __slots__ = ("deadline_s", "idempotent", "method", "server")
+    __slots__ = ("deadline_s", "method", "repeatable", "server")
 
     tool_name: Final = ""
     missing: Final[tuple[str, ...]] = ()
+    serial: Final[Gate | None] = None
     wants_object: Final = False
 
     def __init__(self, server: LiveServer, method: bytes) -> None:
         self.server = server
         self.method = method
         self.deadline_s = deadline_s(server.spec, None)
-        self.idempotent = method in _IDEMPOTENT
+        self.repeatable = _repeats(server.spec, method in _IDEMPOTENT)
 
     @property
     def name(self) -> str:
@@ -156,12 +138,6 @@ Route = LiveTool | Passage
 
 _IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 _TAKES_A_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
-_BEST_FIRST: Final = (
-    Verdict.HEALTHY,
-    Verdict.UNKNOWN,
-    Verdict.UNHEALTHY,
-    Verdict.UNREACHABLE,
-)
 
 
 class Snapshot:
@@ -197,7 +173,7 @@ class Snapshot:
 
     def endpoints(self) -> Iterator[Endpoint]:
         for server in self.servers.values():
-            yield from server.endpoints
+            yield from server.cluster.endpoints
 
     def tool_called(self, target: bytes) -> tuple[LiveTool, bytes]:
         """The tool that a target under `/tools/` names, and the query; raises if there is none."""
@@ -229,13 +205,16 @@ class Snapshot:
 
 
 class Surroundings:
-    """What a server is resolved against: secrets by template, and which credentials are set."""
+    """What a server is resolved against: secrets, credentials; and who is told of its cluster."""
 
-    __slots__ = ("fill", "is_set")
+    __slots__ = ("fill", "is_set", "witness")
 
-    def __init__(self, fill: Callable[[str], str], is_set: Callable[[str], bool]) -> None:
+    def __init__(
+        self, fill: Callable[[str], str], is_set: Callable[[str], bool], witness: Witness
+    ) -> None:
         self.fill = fill
         self.is_set = is_set
+        self.witness = witness
 
 
 def succeed(old: Snapshot, loaded: Loaded, around: Surroundings) -> Iterator[Snapshot]:
@@ -256,17 +235,17 @@ def succeed(old: Snapshot, loaded: Loaded, around: Surroundings) -> Iterator[Sna
     yield new
 
 
-def adopt(old: Snapshot, new: Snapshot) -> list[Endpoint]:
-    """Put what was newly configured into endpoints that stay; give those that are gone."""
+def adopt(old: Snapshot, new: Snapshot, now: float) -> list[Endpoint]:
+    """Put what was newly configured into clusters that stay; give the endpoints that are gone."""
+    removed: list[Endpoint] = []
     kept: set[int] = set()
     for server in new.servers.values():
-        for endpoint in server.endpoints:
-            if endpoint.server is not server.spec:
-                endpoint.configure(server.spec)
-            kept.add(id(endpoint))
-    removed = [endpoint for endpoint in old.endpoints() if id(endpoint) not in kept]
-    for endpoint in removed:
-        endpoint.gone = True
+        kept.add(id(server.cluster))
+        if server.cluster.spec is not server.spec:
+            removed += server.cluster.configure(server.spec, now)
+    for server in old.servers.values():
+        if id(server.cluster) not in kept:
+            removed += server.cluster.retire()
     return removed
 
 
@@ -277,16 +256,37 @@ def _next_server(
     before = old.servers.get(namespace)
     if before and before.spec == spec and before.stale == stale and not _looks_around(spec):
         return before, old.tools_of[namespace]
-    known = {endpoint.address.url: endpoint for endpoint in before.endpoints} if before else {}
-    endpoints = tuple(
-        known.get(address.url) or Endpoint(spec.namespace, address, spec)
-        for address in spec.endpoints
-    )
+    if before and _is_same(before.spec, spec):
+        cluster = before.cluster
+    else:  # what was learnt of other addresses is not true of these
+        cluster = Cluster(spec, around.witness)
     injected = {name: around.fill(template) for name, template in spec.inject_headers.items()}
-    server = LiveServer(spec, endpoints, {n: v for n, v in injected.items() if v}, stale)
+    server = LiveServer(spec, cluster, {n: v for n, v in injected.items() if v}, stale)
     return server, tuple(
         LiveTool(server, tool, _missing_credentials(spec, tool, around)) for tool in spec.tools
     )
+
+
+def _is_same(before: Server, now: Server) -> bool:
+    """Is it still the same server? While one of its addresses is."""
+    urls = {address.url for address in before.endpoints}
+    return any(address.url in urls for address in now.endpoints)
+
+
+def _repeats(spec: Server, idempotent: bool) -> bool:  # noqa: FBT001 - the question itself
+    """May a call that was sent be sent again? Then its body is held as it goes."""
+    return idempotent and spec.retry.attempts > 1 and REUSED_RESET in spec.retry.conditions
+
+
+def _takes_turns(tool: Tool) -> bool:
+    return tool.upstream_dependencies is not None and (
+        not tool.upstream_dependencies.concurrency_safe
+    )
+
+
+def _affinity(spec: Server) -> Affinity | None:
+    key = spec.balance.key
+    return Affinity(header=key.header, cookie=key.cookie, peer=key.peer) if key else None
 
 
 def _looks_around(spec: Server) -> bool:
@@ -333,14 +333,6 @@ def _guard(spec: Server) -> str:
         if tool.rate is not None or spec.rate is not None:
             return f"{tool.name} has a rate limit"
     return "the server is for certain teams" if spec.authorized_teams else ""
-
-
-def _host_field(address: Address, server: Server) -> bytes:
-    if address.scheme == "unix":
-        return server.name.encode()
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    default = 443 if address.scheme == "https" else 80
-    return (host if address.port == default else f"{host}:{address.port}").encode()
 
 
 def _as_bytes(passthrough: bool | tuple[str, ...]) -> bool | tuple[bytes, ...]:  # noqa: FBT001

@@ -74,6 +74,7 @@ class Metrics:
         self._durations: dict[tuple[str, bytes, int], Durations] = {}
         self._calls: dict[tuple[str, str, str], Count] = {}
         self._rejected: dict[str, Count] = {}
+        self._retries: dict[tuple[str, str], Count] = {}
         # What one kind of exchange counts into: found with one look-up instead of three.
         self._kinds: dict[tuple[str, str, str, bytes, int, str], _Kind] = {}
         self._gauges: list[Gauge] = []
@@ -100,6 +101,8 @@ class Metrics:
         durations.sum_s += duration_s
         for count in kind.counts:
             count.total += 1
+        for reason in record.retries:
+            self._retries.setdefault((record.server, reason), Count()).total += 1
 
     def _kind_of(self, record: ExchangeRecord) -> "_Kind":
         status = record.status or _CALLER_LEFT
@@ -115,6 +118,7 @@ class Metrics:
     def forget(self, gone: Callable[[str, str], bool]) -> None:
         """Drop the series of servers and tools that are no more."""
         self._calls = {call: n for call, n in self._calls.items() if not gone(call[0], call[1])}
+        self._retries = {made: n for made, n in self._retries.items() if not gone(made[0], "")}
         self._kinds.clear()
 
     # --- the scrape ---
@@ -141,6 +145,12 @@ class Metrics:
         for code, count in self._rejected.items():
             rejected.add_metric((code,), count.total)
         yield rejected
+        retries = CounterMetricFamily(
+            "toolproxy_retries", "Attempts after the first.", labels=("server", "reason")
+        )
+        for made, count in self._retries.items():
+            retries.add_metric(made, count.total)
+        yield retries
         for gauge in self._gauges:
             yield _family(gauge)
 

@@ -12,6 +12,8 @@ class ExchangeRecord:
     """
 
     # On the class: what is set on the way, if the call comes that far.
+    sent_at: float = 0.0  # to an upstream, the last time
+    answered_at: float = 0.0  # by it
     finished_at: float = 0.0
     route: str = ""
     server: str = ""
@@ -20,6 +22,8 @@ class ExchangeRecord:
     status: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
+    flag: str = ""  # why it went wrong, as Envoy's response flags say it
+    retries: tuple[str, ...] = ()  # what each further attempt was made for
     trace_id: bytes = b""
     request_id: bytes = b""
 
@@ -31,6 +35,11 @@ class ExchangeRecord:
 
     def __repr__(self) -> str:
         return f"<ExchangeRecord {self.route} {self.status} {self.code}>"
+
+    @property
+    def upstream_s(self) -> float:
+        """What the upstream took for the head of its answer."""
+        return self.answered_at - self.sent_at
 
     @property
     def duration_s(self) -> float:

@@ -10,7 +10,11 @@ from tests.support.ports import refusing_port
 from tests.support.scripts import echo
 from tests.support.sidecar import Server, Sidecar, registry, server
 
-SETTINGS = {"secrets": {"env": ["SIDECAR_TEST_*"]}}
+# What one case's upstream does wrong must not open the circuit for the next.
+SETTINGS = {
+    "secrets": {"env": ["SIDECAR_TEST_*"]},
+    "defaults": {"circuit": {"failures": 1_000_000}},
+}
 ENVIRONMENT = {"SIDECAR_TEST_TOKEN": "from-the-environment", "SIDECAR_TEST_KEY": "set"}
 
 

@@ -6,8 +6,8 @@ from proxy.data_plane.roles import Rules
 from tests.support.messages import get, post, post_chunked
 from tests.support.transcript import Begin, Transcript
 
-IDLE = "<Pool 1 idle, 0 busy, 0 queued>"
-EMPTY = "<Pool 0 idle, 0 busy, 0 queued>"
+IDLE = "<Pool 1 idle, 0 busy>"
+EMPTY = "<Pool 0 idle, 0 busy>"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

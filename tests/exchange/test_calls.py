@@ -7,8 +7,8 @@ import pytest
 from tests.support.messages import get, message, post, post_chunked
 from tests.support.transcript import Begin
 
-IDLE = "<Pool 1 idle, 0 busy, 0 queued>"
-EMPTY = "<Pool 0 idle, 0 busy, 0 queued>"
+IDLE = "<Pool 1 idle, 0 busy>"
+EMPTY = "<Pool 0 idle, 0 busy>"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CALL = b"POST /tools/call HTTP/1.1\r\nHost: 10.0.0.9\r\n"
 EMPTY_OBJECT = (

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.data_plane.door import Entry
 from proxy.policy.browser import CorsRules
+from proxy.policy.health import Verdict
 from tests.support.messages import get, message, post
 from tests.support.transcript import Begin, Transcript
 
@@ -103,7 +104,7 @@ def test_one_caller_too_many_is_refused(begin: Begin) -> None:
 
 def test_endpoint_that_is_down_is_not_asked(begin: Begin) -> None:
     t = begin()
-    t.endpoint.health.usable = False
+    t.cluster.probed(t.endpoint, Verdict.UNREACHABLE, "gone", 1.0)
 
     t.client_sends(post("/tools/o.call"))
 

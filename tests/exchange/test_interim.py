@@ -5,7 +5,7 @@ import pytest
 from tests.support.messages import get, post
 from tests.support.transcript import Begin
 
-IDLE = "<Pool 1 idle, 0 busy, 0 queued>"
+IDLE = "<Pool 1 idle, 0 busy>"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -75,7 +75,7 @@ def test_100_is_sent_once_there_is_a_connection(begin: Begin) -> None:
 
 
 def test_100_is_not_sent_for_a_connection_that_can_not_be_had(begin: Begin) -> None:
-    t = begin()
+    t = begin("retry: {attempts: 1}")
     t.connects_at_once = False
     t.client_sends(EXPECTING)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from proxy.data_plane.line import wait_for
 from proxy.data_plane.upstream import Upstream
 from tests.support.messages import get
 from tests.support.transcript import Begin, Peer, Transcript
@@ -31,8 +32,8 @@ def test_calls_wait_in_order_for_the_one_connection(begin: Begin) -> None:
     for each in (first, second, third):
         each.expect(OK)
     assert (waiting, repr(t.pool), len(t.upstreams)) == (
-        "<Pool 0 idle, 1 busy, 2 queued>",
-        "<Pool 1 idle, 0 busy, 0 queued>",
+        "<Pool 0 idle, 1 busy>",
+        "<Pool 1 idle, 0 busy>",
         1,
     )
 
@@ -45,7 +46,7 @@ def test_full_queue_refuses_at_once(begin: Begin) -> None:
     fourth = asking(t, "4")
 
     fourth.expect_problem(429, "queue_full")
-    assert (fourth.fate, repr(t.pool)) == ("open", "<Pool 0 idle, 1 busy, 2 queued>")
+    assert (fourth.fate, repr(t.pool)) == ("open", "<Pool 0 idle, 1 busy>")
 
 
 def test_too_many_calls_at_once_are_refused_whether_they_wait_or_not(begin: Begin) -> None:
@@ -66,7 +67,7 @@ def test_call_waits_no_longer_than_it_may(begin: Begin) -> None:
     t.passes(1.1)
 
     second.expect_problem(429, "queue_timeout")
-    assert repr(t.pool) == "<Pool 0 idle, 1 busy, 0 queued>"
+    assert repr(t.pool) == "<Pool 0 idle, 1 busy>"
 
 
 def test_refusal_says_when_to_come_again(begin: Begin) -> None:
@@ -88,11 +89,11 @@ def test_place_of_a_dead_connection_goes_to_the_next_in_line(begin: Begin) -> No
     t.expect_upstream(b"GET /2 HTTP/1.1\r\nHost: 10.0.0.9\r\n\r\n")
     t.upstream_sends(OK)
     second.expect(OK)
-    assert (len(t.upstreams), repr(t.pool)) == (2, "<Pool 1 idle, 0 busy, 0 queued>")
+    assert (len(t.upstreams), repr(t.pool)) == (2, "<Pool 1 idle, 0 busy>")
 
 
 def test_place_of_a_failed_connect_goes_to_the_next_in_line(begin: Begin) -> None:
-    t = begin(ONE)
+    t = begin(ONE + "\nretry: {attempts: 1}")
     t.connects_at_once = False
     first, _ = asking(t, "1"), asking(t, "2")
 
@@ -122,67 +123,48 @@ def test_caller_that_leaves_the_line_is_passed_over(begin: Begin) -> None:
     t.upstream_sends(OK)
 
     t.expect_upstream(b"GET /3 HTTP/1.1\r\nHost: 10.0.0.9\r\n\r\n")
-    assert repr(t.pool) == "<Pool 0 idle, 1 busy, 0 queued>"
+    assert repr(t.pool) == "<Pool 0 idle, 1 busy>"
 
 
-def gives_back(t: Transcript, upstream: Upstream) -> None:
-    pool = t.pool
-    t.does(lambda: pool.give_back(upstream, t.loop.time()))
-
-
-def leaves_as_it_is_handed(t: Transcript, held: Upstream, waiter: asyncio.Task[Upstream]) -> None:
-    """In one turn of the loop the waiter gets what was held, and is cancelled."""
-    pool = t.pool
+def leaves_as_it_is_admitted(t: Transcript, waiter: "asyncio.Task[None]") -> None:
+    """In one turn of the loop the waiter gets a permit, and is cancelled."""
 
     def in_one_turn() -> None:
-        pool.give_back(held, t.loop.time())
+        t.cluster.gate.leave()
         waiter.cancel()
 
     t.does(in_one_turn)
 
 
-def test_connection_handed_to_a_waiter_that_leaves_goes_to_the_next(begin: Begin) -> None:
+def test_permit_given_to_a_waiter_that_leaves_goes_to_the_next(begin: Begin) -> None:
     t = begin(ONE)
-    held = t.runs(t.pool.take())
-    held.reusable = True
-    second, third = t.starts(t.pool.take()), t.starts(t.pool.take())
+    gate = t.cluster.gate
+    gate.try_enter()
+    second, third = (t.starts(wait_for(gate, "o", None)) for _ in range(2))
 
-    leaves_as_it_is_handed(t, held, second)
+    leaves_as_it_is_admitted(t, second)
 
-    assert (second.cancelled(), third.result() is held) == (True, True)
-    gives_back(t, held)
+    assert (second.cancelled(), third.done(), repr(gate)) == (
+        True,
+        True,
+        "<Gate 1 busy, 0 queued>",
+    )
 
 
-def test_place_handed_to_a_waiter_that_leaves_goes_to_the_next(begin: Begin) -> None:
+def test_permit_given_to_the_last_waiter_that_leaves_is_free(begin: Begin) -> None:
     t = begin(ONE)
-    held = t.runs(t.pool.take())
-    second, third = t.starts(t.pool.take()), t.starts(t.pool.take())
+    gate = t.cluster.gate
+    gate.try_enter()
+    second = t.starts(wait_for(gate, "o", None))
 
-    leaves_as_it_is_handed(t, held, second)
+    leaves_as_it_is_admitted(t, second)
 
-    assert (second.cancelled(), third.result() is held, t.pool.connects) == (True, False, 2)
-    gives_back(t, third.result())
-
-
-def test_connection_handed_to_the_last_waiter_that_leaves_lies_idle(begin: Begin) -> None:
-    t = begin(ONE)
-    held = t.runs(t.pool.take())
-    held.reusable = True
-    second = t.starts(t.pool.take())
-
-    leaves_as_it_is_handed(t, held, second)
-
-    assert repr(t.pool) == "<Pool 1 idle, 0 busy, 0 queued>"
+    assert repr(gate) == "<Gate 0 busy, 0 queued>"
 
 
-def test_place_handed_to_the_last_waiter_that_leaves_is_free(begin: Begin) -> None:
-    t = begin(ONE)
-    held = t.runs(t.pool.take())
-    second = t.starts(t.pool.take())
-
-    leaves_as_it_is_handed(t, held, second)
-
-    assert (repr(t.pool), t.pool.busy) == ("<Pool 0 idle, 0 busy, 0 queued>", 0)
+def gives_back(t: Transcript, upstream: Upstream) -> None:
+    pool = t.pool
+    t.does(lambda: pool.give_back(upstream, t.loop.time()))
 
 
 def test_newest_idle_connection_is_taken_first(begin: Begin) -> None:
@@ -200,11 +182,11 @@ def test_newest_idle_connection_is_taken_first(begin: Begin) -> None:
 
 def test_fresh_connection_takes_the_place_of_the_oldest_idle_one(begin: Begin) -> None:
     t = begin("limits: {max_connections: 2}")
-    for held in [t.runs(t.pool.take()) for _ in range(2)]:
+    for held in [t.runs(t.pool.connect()) for _ in range(2)]:
         held.reusable = True
         gives_back(t, held)
 
-    fresh = t.runs(t.pool.take())
+    fresh = t.runs(t.pool.connect())
 
     assert [each.fate for each in t.upstreams] == ["aborted", "open", "open"]
     gives_back(t, fresh)
@@ -222,8 +204,8 @@ def test_pool_of_an_endpoint_that_is_gone_keeps_nothing(begin: Begin) -> None:
 
     first.expect(OK)
     assert (retired, repr(pool), [each.fate for each in t.upstreams]) == (
-        "<Pool 0 idle, 1 busy, 0 queued>",
-        "<Pool 0 idle, 0 busy, 0 queued>",
+        "<Pool 0 idle, 1 busy>",
+        "<Pool 0 idle, 0 busy>",
         ["aborted", "aborted"],
     )
 

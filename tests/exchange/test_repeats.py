@@ -7,8 +7,9 @@ import pytest
 from tests.support.messages import get, message, post, post_chunked
 from tests.support.transcript import Begin, Transcript
 
-IDLE = "<Pool 1 idle, 0 busy, 0 queued>"
-EMPTY = "<Pool 0 idle, 0 busy, 0 queued>"
+IDLE = "<Pool 1 idle, 0 busy>"
+BACK_OFF_S = 0.03  # no first one is longer
+EMPTY = "<Pool 0 idle, 0 busy>"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -40,6 +41,7 @@ def test_idempotent_call_is_repeated_on_a_fresh_connection(
     sent = t.upstream.transport.take()
 
     t.upstream_closes()
+    t.passes(BACK_OFF_S)
 
     assert (t.upstream.transport.take(), len(t.upstreams)) == (sent, 2)
     t.upstream_sends(OK)
@@ -69,6 +71,7 @@ def test_call_is_repeated_only_once(begin: Begin) -> None:
     t = with_a_kept_connection(begin())
     t.client_sends(get("/servers/o/x"))
     t.upstream_closes()
+    t.passes(BACK_OFF_S)
 
     t.upstream_closes()
 
@@ -116,6 +119,7 @@ def test_body_that_still_comes_follows_the_repeated_call(begin: Begin) -> None:
     t.client_sends(b"cd")
 
     t.upstream_closes()
+    t.passes(BACK_OFF_S)
 
     t.expect_upstream(b"PUT /x HTTP/1.1\r\nHost: 10.0.0.9\r\nContent-Length: 6\r\n\r\nabcd")
     t.client_sends(b"ef")
@@ -139,6 +143,7 @@ def test_body_that_comes_between_two_attempts_is_sent_once(begin: Begin) -> None
     t.client_sends(b"PUT /servers/o/x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
     t.upstream_closes()
     t.client_sends(b"cd")
+    t.passes(BACK_OFF_S)
 
     t.connects()
 
@@ -146,7 +151,7 @@ def test_body_that_comes_between_two_attempts_is_sent_once(begin: Begin) -> None
 
 
 def test_connection_that_can_not_be_had_is_502(begin: Begin) -> None:
-    t = begin()
+    t = begin("retry: {attempts: 1}")
     t.connects_at_once = False
     t.client_sends(post("/tools/o.call"))
 
@@ -157,7 +162,7 @@ def test_connection_that_can_not_be_had_is_502(begin: Begin) -> None:
 
 
 def test_connection_that_takes_too_long_is_504(begin: Begin) -> None:
-    t = begin()
+    t = begin("retry: {attempts: 1}")
     t.connects_at_once = False
     t.client_sends(post("/tools/o.call"))
 
@@ -172,6 +177,7 @@ def test_caller_of_a_repeat_that_can_not_connect_is_read_again(begin: Begin) -> 
     t.connects_at_once = False
     t.client_sends(get("/servers/o/x"))
     t.upstream_closes()
+    t.passes(BACK_OFF_S)
     t.connects(ConnectionRefusedError())
     t.client.expect_problem(502, "connect_failed")
 

@@ -13,7 +13,7 @@ from tests.support.loop_thread import LoopThread
 from tests.support.messages import chunked, message, post_chunked
 from tests.support.origin import Origin, Script, Visit
 from tests.support.scripts import echo
-from tests.support.sidecar import Sidecar, registry, server
+from tests.support.sidecar import NEVER_OPENS, Sidecar, registry, server
 from tests.support.waiting import eventually
 
 LEAVINGS: Final = [
@@ -42,7 +42,9 @@ def origins(loop_thread: LoopThread) -> Iterator[list[Origin]]:
 
 @pytest.fixture(scope="module")
 def sidecar(origins: list[Origin], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    servers = registry(server("o", origins[0].url), server("cut", origins[1].url))
+    servers = registry(
+        server("o", origins[0].url), server("cut", origins[1].url, circuit=NEVER_OPENS)
+    )
     started = Sidecar(tmp_path_factory.mktemp("aborts"), servers)
     yield started
     started.close()

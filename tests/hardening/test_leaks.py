@@ -16,7 +16,7 @@ from tests.support.hardening_bystander import Bystander
 from tests.support.hardening_holdings import assert_back, descriptors_of, settled_holdings
 from tests.support.loop_thread import LoopThread
 from tests.support.messages import get, message, post
-from tests.support.sidecar import Server, Sidecar, server
+from tests.support.sidecar import NEVER_OPENS, Server, Sidecar, server
 from tests.support.starters import StartSidecar
 from tests.support.waiting import eventually
 
@@ -50,7 +50,8 @@ def upstream(loop_thread: LoopThread) -> Iterator[Server]:
     listening = loop_thread.run(load.answering())
     port = listening.sockets[0].getsockname()[1]
     room = {"max_connections": 1000, "max_requests": 1000}
-    yield server("o", f"http://127.0.0.1:{port}", tools=load.TOOLS, limits=room)
+    url = f"http://127.0.0.1:{port}"
+    yield server("o", url, tools=load.TOOLS, limits=room, circuit=NEVER_OPENS)
     listening.close()
 
 

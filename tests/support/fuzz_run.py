@@ -17,7 +17,7 @@ from tests.support.fuzz_callers import Callers
 from tests.support.fuzz_messages import seeded
 from tests.support.fuzz_origin import FuzzOrigin, Ledger
 from tests.support.fuzz_story import BASE
-from tests.support.sidecar import Sidecar, registry, server
+from tests.support.sidecar import NEVER_OPENS, Sidecar, registry, server
 
 GROWTH_BYTES: Final = 8 << 20
 LEAST_FORWARDED: Final = 0.3  # of all messages; else the fuzzer proves nothing
@@ -26,7 +26,7 @@ _WARM_PARTS: Final = 15  # then pools, caches and free lists are filled
 _SETTLED_WITHIN_S: Final = 20.0
 _GLANCE_S: Final = 0.05
 _CONNECTIONS: Final = re.compile(
-    r"^(toolproxy_(?:open|upstream)_connections(?:{[^}]*})?) (\S+)$", re.MULTILINE
+    r"^(toolproxy_(?:(?:open|upstream)_connections|queue_depth)(?:{[^}]*})?) (\S+)$", re.MULTILINE
 )
 
 # Every limit in time is short: a message that is only half there must not hold a place for long.
@@ -58,10 +58,10 @@ class Figures:
 async def fuzzed_sidecar(directory: Path, port: int, **keys: object) -> AsyncIterator[Sidecar]:
     """A sidecar before an origin of this event loop, on `port`."""
     tools = ["call", "dotted.name", {"name": "own", "method": "GET", "path": "/things/own"}]
-    # Fuzzed answers are failures: none of them may have the server taken out of use.
-    patience = {"circuit": {"failures": 10**9}, "outlier": {"consecutive_errors": 10**9}}
     url = f"http://127.0.0.1:{port}{BASE.decode()}"
-    text = registry(server("f", url, tools=tools, passthrough=True, **patience, **keys))
+    # Kept connections die here more often than a budget of retries allows for.
+    keys |= {"circuit": NEVER_OPENS, "retry": {"budget": 1}}
+    text = registry(server("f", url, tools=tools, passthrough=True, **keys))
     sidecar = await asyncio.to_thread(Sidecar, directory, text, SETTINGS)
     try:
         yield sidecar
@@ -134,7 +134,7 @@ class RequestRun:
             "toolproxy_open_connections": 1,
             'toolproxy_upstream_connections{server="f",state="idle"}': len(self._origin.opened),
             'toolproxy_upstream_connections{server="f",state="busy"}': 0,
-            'toolproxy_upstream_connections{server="f",state="queued"}': 0,
+            'toolproxy_queue_depth{server="f"}': 0,
         }
         if connections == settled and opened <= descriptors:
             return ""

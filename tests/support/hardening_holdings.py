@@ -17,6 +17,7 @@ _STILL_FOR_S: Final = 0.4
 _UPSTREAM: Final = re.compile(
     r'^toolproxy_upstream_connections\{server="[^"]*",state="(\w+)"\} (\d+)', re.MULTILINE
 )
+_QUEUED: Final = re.compile(r"^toolproxy_queue_depth\{.*\} (\d+)", re.MULTILINE)
 _CALLERS: Final = re.compile(r"^toolproxy_open_connections (\d+)", re.MULTILINE)
 
 T = TypeVar("T")
@@ -36,10 +37,8 @@ def holdings(sidecar: Sidecar) -> Holdings:
         caller.send(get("/metrics"))
         answer = caller.answer()
         descriptors = descriptors_of(sidecar)
-    states = _upstream_states(answer)
-    return Holdings(
-        descriptors - states["idle"], _callers(answer), states["busy"], states["queued"]
-    )
+    states, queued = _upstream_states(answer), _sum(_QUEUED, answer)
+    return Holdings(descriptors - states["idle"], _callers(answer), states["busy"], queued)
 
 
 def settled_holdings(sidecar: Sidecar) -> Holdings:
@@ -84,8 +83,12 @@ def _callers(answer: Answer) -> int:
     return int(found[1])
 
 
+def _sum(numbers: re.Pattern[str], answer: Answer) -> int:
+    return sum(int(number) for number in numbers.findall(answer.body.decode()))
+
+
 def _upstream_states(answer: Answer) -> dict[str, int]:
-    states = {"idle": 0, "busy": 0, "queued": 0}
+    states = {"idle": 0, "busy": 0}
     for state, number in _UPSTREAM.findall(answer.body.decode()):
         states[state] += int(number)
     return states

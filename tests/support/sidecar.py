@@ -24,6 +24,9 @@ OF_THE_COMMAND: Final = re.compile(
     "TOOLPROXY_.*|HOST|PORT|REGISTRY_PATH|POLL_INTERVAL|HEALTH_CHECK_INTERVAL"
 )
 
+# For upstreams that fail because the test is about failures: the next call is to reach them too.
+NEVER_OPENS: Final = {"failures": 10**9}
+
 Server = Mapping[str, object]
 
 

@@ -15,9 +15,11 @@ import orjson
 from proxy.config.settings import Settings
 from proxy.data_plane.door import Door, Entry
 from proxy.data_plane.downstream import Downstream
-from proxy.data_plane.pool import Pool, Pools
+from proxy.data_plane.pool import Means, Pool, Pools
 from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
 from proxy.data_plane.upstream import Upstream
+from proxy.registry.cluster import Cluster, Witness
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import LoadRules, load
 from proxy.registry.snapshot import Snapshot, Surroundings, adopt, succeed
 from proxy.registry.tls import TlsContexts
@@ -25,6 +27,7 @@ from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.head import RequestHead
 from proxy.wire.reader import HeadLimits
 from tests.support.fake_transport import FakeTransport
+from tests.support.witness import Heard
 
 ResultT = TypeVar("ResultT")
 
@@ -48,15 +51,17 @@ class ManualLoop(asyncio.SelectorEventLoop):
         return self.moment
 
     async def create_connection(  # type: ignore[override]  # of its many forms, the pool's one
-        self, protocol_factory: Callable[[], Upstream], *_: object, **__: object
+        self, protocol_factory: Callable[[], Upstream], host: str, *_: object, **__: object
     ) -> tuple[asyncio.Transport, Upstream]:
-        return await self._connect(protocol_factory)
+        return await self._connect(protocol_factory, host)
 
 
 class Connect(Protocol):
     """What the pool's connect comes to."""
 
-    async def __call__(self, new: Callable[[], Upstream]) -> tuple[asyncio.Transport, Upstream]: ...
+    async def __call__(
+        self, new: Callable[[], Upstream], host: str
+    ) -> tuple[asyncio.Transport, Upstream]: ...
 
 
 class Peer:
@@ -102,6 +107,10 @@ class Peer:
         return self.transport.fate
 
     @property
+    def host(self) -> str:
+        return str(self.transport.get_extra_info("peername")[0])
+
+    @property
     def is_read(self) -> bool:
         return self.transport.is_reading()
 
@@ -120,22 +129,33 @@ class Transcript:
         self.upstreams: list[Peer] = []
         self.connecting: list[Callable[[OSError | None], None]] = []
         self.connects_at_once = True
+        self.dialled: list[str] = []  # every attempt to connect, by host
+        self.refusing: set[str] = set()  # hosts where nobody listens
         self._sockets: list[socket.socket] = []
-        self.current = _table(server)  # what the plane takes for its registry
+        self.witness = Heard()
+        self.current, _ = successor(Snapshot(), self.witness, server)  # the plane's registry
         self.endpoint = next(iter(self.current.endpoints()))
         self.door = self.runs(self._build(rules or Rules(), entry or Entry()))
         self.client = self.another_client()
 
     async def _build(self, rules: Rules, entry: Entry) -> Door:
-        pools = Pools(HeadLimits(), TlsContexts())
+        pools = Pools(Means(HeadLimits(), TlsContexts(), resolves_nothing))
         plane = Plane("toolproxy-1", self, pools, self.records.append)
         door = Door(plane, self.control, rules, entry)
         door.start()
         return door
 
+    def tick(self, now: float) -> None:
+        """See `roles.HasSnapshot`."""
+        self.witness.tick(now)
+
     @property
     def plane(self) -> Plane:
         return self.door.plane
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.current.servers[b"o"].cluster
 
     @property
     def pool(self) -> Pool:
@@ -187,8 +207,11 @@ class Transcript:
 
     # --- connecting by hand ---
 
-    async def opened(self, new: Callable[[], Upstream]) -> tuple[asyncio.Transport, Upstream]:
+    async def opened(
+        self, new: Callable[[], Upstream], host: str
+    ) -> tuple[asyncio.Transport, Upstream]:
         """See `Connect`."""
+        self.dialled.append(host)
         if not self.connects_at_once:
             connected: asyncio.Future[OSError | None] = self.loop.create_future()
             self.connecting.append(
@@ -197,8 +220,10 @@ class Transcript:
             error = await connected
             if error is not None:
                 raise error
+        if host in self.refusing:
+            raise ConnectionRefusedError("refused")
         upstream = new()
-        transport = self.connect(upstream, ("10.0.0.9", 80))
+        transport = self.connect(upstream, (host, 80))
         self.upstreams.append(Peer(self, transport))
         return transport, upstream
 
@@ -303,16 +328,23 @@ class FakeHandler:
         self.told.append("resume")
 
 
-def _table(server: str) -> Snapshot:
-    text = (
-        "servers:\n- namespace: o\n  name: origin\n  endpoints: [http://10.0.0.9]\n"
-        "  tools: [{name: call}, {name: again, idempotent: true}]\n  passthrough: true\n"
-    )
-    text += "".join(f"  {line}\n" for line in server.splitlines())
+async def resolves_nothing(name: str) -> tuple[str, ...]:
+    """Transcripts have no names."""
+    raise OSError(name)
+
+
+def successor(
+    old: Snapshot, witness: Witness, server: str, others: str = "", now: float = 0.0
+) -> tuple[Snapshot, list[Endpoint]]:
+    """The next table, adopted, and the endpoints that are gone; `others` are entries beside `o`."""
+    text = "servers:\n- namespace: o\n  name: origin\n  passthrough: true\n"
+    if "endpoints:" not in server:
+        text += "  endpoints: [http://10.0.0.9]\n"
+    if "tools:" not in server:
+        text += "  tools: [{name: call}, {name: again, idempotent: true}]\n"
+    text += "".join(f"  {line}\n" for line in server.splitlines()) + others
     loaded = load(text.encode(), "registry.yaml", LoadRules.of(Settings()), {})
     assert not loaded.findings, loaded.findings
-    old = Snapshot()
-    around = Surroundings(lambda template: template, lambda name: name != "NOT_SET")
+    around = Surroundings(lambda template: template, lambda name: name != "NOT_SET", witness)
     *_, new = succeed(old, loaded, around)
-    adopt(old, new)
-    return new
+    return new, adopt(old, new, now)

@@ -28,6 +28,7 @@ TABLE = {
     (502, "upstream_protocol"),
     (502, "upstream_closed"),
     (503, "no_healthy_endpoint"),
+    (503, "circuit_open"),
     (503, "draining"),
     (503, "server_quarantined"),
     (503, "too_many_connections"),
@@ -73,8 +74,8 @@ def test_every_row_of_the_contract_has_a_class() -> None:
     assert {(error.status, error.code) for error in CLASSES} >= TABLE
 
 
-def test_classes_differ_in_code_or_in_what_becomes_of_the_connection() -> None:
-    facts = [(error.status, error.code, error.closes) for error in CLASSES]
+def test_classes_differ_in_code_or_in_their_facts() -> None:
+    facts = [(error.status, error.code, error.closes, error.nothing_sent) for error in CLASSES]
 
     assert len(set(facts)) == len(facts)
 
@@ -104,6 +105,7 @@ def test_what_is_retryable_was_not_sent() -> None:
         "queue_full",
         "queue_timeout",
         "no_healthy_endpoint",
+        "circuit_open",
         "too_many_connections",
         "draining",
         "connect_failed",

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from proxy.config.settings import Settings
 from proxy.registry import live
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.live import LiveRegistry
 from proxy.registry.load import Loaded, LoadRules, RegistryRejectedError, load_file
-from proxy.registry.snapshot import Endpoint, LiveTool, Snapshot
+from proxy.registry.snapshot import LiveTool, Snapshot
 
 A = "- {namespace: a, name: host-a, port: 81, tools: [{name: t}]}\n"
 B = "- {namespace: b, name: host-b, port: 82, tools: [{name: t}]}\n"
@@ -256,13 +257,13 @@ async def test_quarantined_server_keeps_its_last_good_entry_as_stale(
     text: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry = text.started()
-    endpoint = registry.current.servers[b"a"].endpoints[0]
+    endpoint = registry.current.servers[b"a"].cluster.endpoints[0]
 
     text.says(BROKEN_A, B)
     await registry.refresh()
 
     stale = registry.current.servers[b"a"]
-    assert (stale.endpoints, "port" in stale.stale, set(registry.current.tools)) == (
+    assert (stale.cluster.endpoints, "port" in stale.stale, set(registry.current.tools)) == (
         (endpoint,),
         True,
         {b"a.t", b"b.t"},

@@ -5,9 +5,9 @@ import pytest
 from proxy import errors
 from proxy.config.settings import Settings
 from proxy.policy.health import Verdict
+from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import LoadRules, load
 from proxy.registry.snapshot import (
-    Endpoint,
     LiveServer,
     Snapshot,
     Surroundings,
@@ -15,12 +15,13 @@ from proxy.registry.snapshot import (
     deadline_s,
     succeed,
 )
+from tests.support.witness import Heard
 
 RULES = LoadRules.of(Settings())
 
 
 def around(*credentials: str, fill: str = "secret") -> Surroundings:
-    return Surroundings(lambda _: fill, lambda name: name in credentials)
+    return Surroundings(lambda _: fill, lambda name: name in credentials, Heard())
 
 
 def successor(
@@ -31,7 +32,7 @@ def successor(
     text = f"defaults: {defaults}\nservers:\n{entries}"
     loaded = load(text.encode(), "registry.yaml", RULES, {})
     *_, new = succeed(old, loaded, surroundings or around())
-    adopt(old, new)
+    adopt(old, new, 0.0)
     return new
 
 
@@ -120,7 +121,7 @@ def test_removed_server_is_dropped_and_its_endpoints_given_up() -> None:
     text = f"servers:\n- {{{B}}}\n".encode()
     *_, new = succeed(old, load(text, "registry.yaml", RULES, {}), around())
 
-    removed = adopt(old, new)
+    removed = adopt(old, new, 0.0)
 
     assert ([repr(each) for each in removed], [each.gone for each in removed], set(new.tools)) == (
         ["<Endpoint a http://host-a:81 UNKNOWN>"],
@@ -141,9 +142,9 @@ def test_endpoint_of_another_address_starts_anew() -> None:
 def test_two_servers_of_one_address_do_not_share_its_health() -> None:
     snapshot = first(A, A.replace("namespace: a", "namespace: c"))
 
-    ill(snapshot.servers[b"a"].endpoints[0])
+    ill(snapshot.servers[b"a"].cluster.endpoints[0])
 
-    assert snapshot.servers[b"c"].endpoints[0].health.usable
+    assert snapshot.servers[b"c"].cluster.endpoints[0].health.usable
 
 
 def test_quarantined_server_keeps_its_last_good_entry_as_stale() -> None:
@@ -153,7 +154,11 @@ def test_quarantined_server_keeps_its_last_good_entry_as_stale() -> None:
     new = successor(old, A.replace("81", "none"), B)
 
     server = new.servers[b"a"]
-    assert (server.endpoints, new.tools[b"a.t"].server is server, "port" in server.stale) == (
+    assert (
+        server.cluster.endpoints,
+        new.tools[b"a.t"].server is server,
+        "port" in server.stale,
+    ) == (
         (endpoint,),
         True,
         True,
@@ -181,10 +186,10 @@ def test_quarantined_server_that_never_ran_is_answered_with_the_reason() -> None
 
 def test_server_is_as_well_as_its_best_endpoint() -> None:
     server = only_server(first("namespace: a, name: n, endpoints: ['http://x', 'http://y']"))
-    ill(server.endpoints[0])
+    ill(server.cluster.endpoints[0])
     mixed = server.verdict
 
-    ill(server.endpoints[1])
+    ill(server.cluster.endpoints[1])
 
     assert (mixed, server.verdict) == (Verdict.UNKNOWN, Verdict.UNHEALTHY)
 

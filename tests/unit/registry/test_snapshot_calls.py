@@ -6,8 +6,9 @@ from proxy import errors
 from proxy.config.settings import Settings
 from proxy.registry.load import LoadRules, load
 from proxy.registry.snapshot import LiveServer, Snapshot, Surroundings, succeed
+from tests.support.witness import Heard
 
-AROUND = Surroundings(lambda _: "secret", lambda _: True)
+AROUND = Surroundings(lambda _: "secret", lambda _: True, Heard())
 A = "namespace: a, name: host-a, port: 81, tools: [{name: t}]"
 
 
@@ -29,7 +30,7 @@ def only_server(snapshot: Snapshot) -> LiveServer:
 def test_tool_is_found_with_its_query() -> None:
     tool, query = first(A).tool_called(b"/tools/a.t?x=1")
 
-    onward = tool.onward(tool.server.endpoints[0], query)
+    onward = tool.onward(tool.server.cluster.endpoints[0], query)
 
     assert (repr(tool), onward.method, onward.target, onward.lines) == (
         "<LiveTool a.t>",
@@ -96,7 +97,7 @@ def test_dotted_tool_is_told_from_its_namespace_at_the_first_dot() -> None:
 
 def test_query_of_one_call_does_not_stay_with_the_tool() -> None:
     tool, _ = first(A).tool_called(b"/tools/a.t")
-    endpoint = tool.server.endpoints[0]
+    endpoint = tool.server.cluster.endpoints[0]
 
     targets = [tool.onward(endpoint, query).target for query in (b"?x", b"", b"?y")]
 
@@ -110,7 +111,7 @@ def test_tool_says_what_its_calls_may_do() -> None:
     )
 
     facts = {
-        tool.tool_name: (tool.method, tool.idempotent, tool.wants_object)
+        tool.tool_name: (tool.method, tool.repeatable, tool.wants_object)
         for tool in snapshot.tools.values()
     }
 
@@ -196,9 +197,9 @@ def test_passthrough_opens_the_prefixes_of_the_registry() -> None:
 def test_passage_is_as_idempotent_as_its_method(method: bytes, *, idempotent: bool) -> None:
     passage, path = first(f"{A}, passthrough: true").server_called(method, b"/servers/a/x")
 
-    onward = passage.onward(passage.server.endpoints[0], path)
+    onward = passage.onward(passage.server.cluster.endpoints[0], path)
 
-    assert (passage.idempotent, passage.wants_object, passage.name, passage.missing) == (
+    assert (passage.repeatable, passage.wants_object, passage.name, passage.missing) == (
         idempotent,
         False,
         "a",
@@ -212,4 +213,4 @@ def test_base_path_stands_in_front_of_what_is_passed() -> None:
         first("namespace: a, name: n, endpoints: ['http://h/base/'], passthrough: true")
     )
 
-    assert server.onward(server.endpoints[0], b"GET", b"/x").target == b"/base/x"
+    assert server.onward(server.cluster.endpoints[0], b"GET", b"/x").target == b"/base/x"
