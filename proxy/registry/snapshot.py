@@ -105,8 +105,10 @@ class LiveTool:
         onward = self._onward.get(endpoint.address.url)
         if onward is None:
             onward = self.server.onward(endpoint, self.method, self.path)
+            same = (it.way for it in self._onward.values() if it.target == onward.target)
+            onward = onward._replace(way=next(same, None) or object())
             self._onward[endpoint.address.url] = onward
-        return onward._replace(target=onward.target + query) if query else onward
+        return onward._replace(target=onward.target + query, way=None) if query else onward
 
 
 class Passage:

@@ -40,40 +40,42 @@ class Caller:
 
 
 class Onward(NamedTuple):
-    """Where requests of one kind go. `lines` are Host and what is injected, with CRLF behind."""
+    """Where requests of one kind go. `lines` are Host and what is injected, with CRLF behind.
+
+    Two that have the same object for their `way` differ in nothing but their `lines`.
+    """
 
     method: bytes
     target: bytes
     lines: bytes
     forwarded_credentials: frozenset[bytes]
     injected_names: frozenset[bytes]
+    way: object = None
 
 
 def request_head(
     head: RequestHead, onward: Onward, caller: Caller, trace: Trace, end: bytes = b""
 ) -> bytes:
     """The head to send upstream; `end` is what `framing_fields` gives, and the body so far."""
-    written = head.written
-    if written is None or written[0] is not onward or written[1] is not caller:
-        head.written = written = (onward, caller, _constant_lines(head, onward, caller))
-    return b"%b%b%b%b" % (written[2], trace.context_lines, trace.id_lines, end)
+    written, way = head.written, onward.way
+    if written is None or written[0] is not way or written[1] is not caller or way is None:
+        head.written = written = (way, caller, *_constant_lines(head, onward, caller))
+    return b"".join(
+        (written[2], onward.lines, written[3], trace.context_lines, trace.id_lines, end)
+    )
 
 
-def _constant_lines(head: RequestHead, onward: Onward, caller: Caller) -> bytes:
-    """All of a request's head that is the same whenever this caller sends the same there."""
+def _constant_lines(head: RequestHead, onward: Onward, caller: Caller) -> tuple[bytes, bytes]:
+    """What is the same, before and behind `onward.lines`, whenever this caller sends the same."""
     lines = head.lines
     if onward.injected_names:
         lines = without(lines, onward.injected_names)
     if not _RARE.isdisjoint(head.noted):
         lines += _rare_lines(head, onward)
-    return b"%b %b HTTP/1.1%b\r\n%b%b%b" % (
-        onward.method,
-        onward.target,
-        lines,
-        onward.lines,
-        _forwarded(head, caller) if caller.trusted else caller.lines,
-        b"" if caller.trusted else b"X-Forwarded-Host: %b\r\n" % head.authority,
-    )
+    start = b"%b %b HTTP/1.1%b\r\n" % (onward.method, onward.target, lines)
+    if caller.trusted:
+        return start, _forwarded(head, caller)
+    return start, b"%bX-Forwarded-Host: %b\r\n" % (caller.lines, head.authority)
 
 
 def _rare_lines(head: RequestHead, onward: Onward) -> bytes:

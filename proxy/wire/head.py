@@ -50,7 +50,7 @@ class RequestHead:
         self.keep_alive = keep_alive
         self.authority = authority
         # What `forwarding` made of it last and for whom, for when the same head comes again.
-        self.written: tuple[object, object, bytes] | None = None
+        self.written: tuple[object, object, bytes, bytes] | None = None
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method.decode()} {self.target.decode('latin-1')}>"

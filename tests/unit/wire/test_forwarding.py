@@ -254,10 +254,11 @@ def test_head_that_json_was_made_for_stays_as_it_was() -> None:
 
 def test_head_that_comes_again_goes_on_as_before_and_elsewhere_as_new() -> None:
     head = read_request(message(b"POST /x HTTP/1.1", b"Host: front"))
-    elsewhere = ONWARD._replace(target=b"/elsewhere")
+    here = ONWARD._replace(way=object())
+    elsewhere = ONWARD._replace(target=b"/elsewhere", way=object())
 
     first, again, other = (
-        request_head(head, onward, CALLER, TRACE) for onward in (ONWARD, ONWARD, elsewhere)
+        request_head(head, onward, CALLER, TRACE) for onward in (here, here, elsewhere)
     )
 
     assert (first == again, other == first, other.startswith(b"POST /elsewhere ")) == (
@@ -265,6 +266,16 @@ def test_head_that_comes_again_goes_on_as_before_and_elsewhere_as_new() -> None:
         False,
         True,
     )
+
+
+def test_head_that_comes_again_goes_to_another_endpoint_by_its_host() -> None:
+    head = read_request(message(b"POST /x HTTP/1.1", b"Host: front", b"Accept: */*"))
+    here = ONWARD._replace(way=object())
+    there = here._replace(lines=b"Host: other\r\n")
+
+    first, again = (request_head(head, onward, CALLER, TRACE) for onward in (here, there))
+
+    assert again == first.replace(b"Host: origin:81", b"Host: other")
 
 
 def test_head_that_comes_again_from_a_trusted_caller_says_so() -> None:
