@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.loop_thread import LoopThread
 from tests.support.origin import Origin, Script
@@ -12,7 +13,11 @@ from tests.support.scripts import echo
 from tests.support.sidecar import Server, Sidecar, registry
 from tests.support.starters import StartOrigin, StartSidecar
 
-WITH_SOCKETS = {"conformance", "fuzz", "hardening", "integration", "shipping"}
+# That a machine is busy is no finding.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+WITH_SOCKETS = {"chaos", "conformance", "fuzz", "hardening", "integration", "shipping"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ The data plane is played by hand (see `transcript`), so it is the real way of a 
 
 from typing import Final
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -223,6 +223,5 @@ Server.TestCase.settings = settings(
     deadline=None,
     max_examples=60,
     stateful_step_count=40,
-    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no finding
 )
 TestServer = Server.TestCase
