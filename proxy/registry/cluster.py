@@ -72,16 +72,21 @@ class Cluster:
 
     def configure(self, spec: Server, now: float) -> list[Endpoint]:
         """Take up what a new generation says; gives the endpoints that are gone."""
-        self.spec = spec
+        before, self.spec = self.spec, spec
         self.measures = spec.balance.method == "peak_ewma"
         self.circuit.configure(spec.circuit)
         self.gate.configure(*_room(spec))
-        self._serial = {
-            tool.name: self._serial[tool.name] for tool in spec.tools if tool.name in self._serial
-        }
+        if self._serial:
+            names = {tool.name for tool in spec.tools}
+            self._serial = {name: gate for name, gate in self._serial.items() if name in names}
         for gate in self._serial.values():
             gate.configure(1, *_line(spec))
-        return self._rebuild(now)
+        if spec.endpoints != before.endpoints:
+            return self._rebuild(now)
+        for each in self.endpoints:
+            each.configure(each.address, spec)
+        self._sort_out(now)
+        return []
 
     def resolved(self, name: str, ips: tuple[str, ...], now: float) -> list[Endpoint]:
         """A name's newest answer, without what is denied; gives the endpoints that are gone."""
@@ -301,8 +306,8 @@ class Cluster:
     def verdict(self) -> Verdict:
         """The best of its endpoints': it is down only when all are."""
         verdicts = {endpoint.verdict for endpoint in self.endpoints}
-        found = (verdict for verdict in _BEST_FIRST if verdict in verdicts)
-        return next(found, Verdict.UNREACHABLE)  # what its names stand for may all be denied
+        # There may be none: when what its names stand for is denied.
+        return next((each for each in _BEST_FIRST if each in verdicts), Verdict.UNREACHABLE)
 
     @property
     def partly_well(self) -> bool:
@@ -329,12 +334,7 @@ class Cluster:
 
 
 _QUEUE_TIMEOUT_S: Final = 1.0
-_BEST_FIRST: Final = (
-    Verdict.HEALTHY,
-    Verdict.UNKNOWN,
-    Verdict.UNHEALTHY,
-    Verdict.UNREACHABLE,
-)
+_BEST_FIRST: Final = (Verdict.HEALTHY, Verdict.UNKNOWN, Verdict.UNHEALTHY, Verdict.UNREACHABLE)
 
 
 def _room(spec: Server) -> tuple[int, int, int]:
