@@ -15,6 +15,9 @@ _DECAY_S: Final = 10.0
 # tried, and more than nothing, so that it does not get every call until its first answer.
 _UNKNOWN_S: Final = 0.001
 _PENALTY_S: Final = 5.0  # what a failure counts as
+# Beside an equally loaded one that is so many times as fast, one that took so long is left alone.
+_FAR: Final = 10.0
+_SLOW_S: Final = 0.02
 _SLOW_START_FROM: Final = 0.1
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
 
@@ -38,11 +41,16 @@ Chance = Callable[[], float]  # [0, 1)
 
 
 class Latency:
-    """How long calls take at one endpoint: a rise counts at once, a fall decays (peak EWMA)."""
+    """How long calls take at one endpoint: a rise counts at once, a fall decays (peak EWMA).
 
-    __slots__ = ("_at", "_estimate_s")
+    `lately_s` is what its last two calls took at least: one slow call may be chance.
+    """
+
+    __slots__ = ("_at", "_estimate_s", "last_s", "lately_s")
 
     def __init__(self) -> None:
+        self.lately_s = 0.0
+        self.last_s = 0.0
         self._estimate_s = 0.0
         self._at = 0.0
 
@@ -58,26 +66,45 @@ class Latency:
 
     def sample(self, took_s: float, now: float) -> None:
         """One call took so long."""
+        self.lately_s = min(self.last_s, took_s)
+        self.last_s = took_s
         if not self._at or took_s > self._estimate_s:
             self._estimate_s = took_s
-        else:
+        elif now > self._at:
             kept = exp((self._at - now) / _DECAY_S)
             self._estimate_s = self._estimate_s * kept + took_s * (1 - kept)
         self._at = now
+
+    @property
+    def is_known(self) -> bool:
+        """Has a call been answered, or failed?"""
+        return self._at > 0.0
+
+    def is_far_behind(self, other: "Latency", now: float) -> bool:
+        """Has it lately been so slow, beside the other, that chance need not find it out again?
+
+        After a while of silence chance may.
+        """
+        return self.lately_s > max(_SLOW_S, _FAR * other.last_s) and now - self._at < _DECAY_S
 
     def penalize(self, now: float) -> None:
         """One call failed: an endpoint that fails fast must attract nothing."""
         self.sample(_PENALTY_S, now)
 
 
-def least_request(usable: Sequence[EndpointT], chance: Chance) -> EndpointT:
-    """The least `(active + 1) / weight`: of all when they are few, else of two drawn by chance."""
+def least_request(usable: Sequence[EndpointT], now: float, chance: Chance) -> EndpointT:
+    """The least `(active + 1) / weight`: of all when they are few, else of two drawn by chance.
+
+    Among equals chance decides, but for one that is far behind: a replica that has turned slow
+    would else get a call whenever the others are idle too, and those are what a p99 is made of.
+    """
     many = len(usable)
     if many > _FEW:
         first = int(chance() * many)
         second = int(chance() * (many - 1))
         one, other = usable[first], usable[second + (second >= first)]
-        by_other = (other.active + 1) * one.weight < (one.active + 1) * other.weight
+        load, least = (other.active + 1) * one.weight, (one.active + 1) * other.weight
+        by_other = load < least or (load == least and one.latency.is_far_behind(other.latency, now))
         return other if by_other else one
     best, equals = usable[0], 1
     for at in range(1, many):
@@ -85,9 +112,11 @@ def least_request(usable: Sequence[EndpointT], chance: Chance) -> EndpointT:
         load, least = (each.active + 1) * best.weight, (best.active + 1) * each.weight
         if load < least:
             best, equals = each, 1
-        elif load == least:
+        elif load == least and not each.latency.is_far_behind(best.latency, now):
             equals += 1
-            if chance() * equals < 1:  # each of the equals is as likely as the others
+            if best.latency.is_far_behind(each.latency, now):
+                best, equals = each, 1
+            elif chance() * equals < 1:  # each of the equals is as likely as the others
                 best = each
     return best
 
@@ -115,6 +144,8 @@ def peak_ewma(usable: Sequence[EndpointT], now: float, chance: Chance) -> Endpoi
 
 
 def _expected_s(endpoint: Loaded, now: float) -> float:
+    if not (endpoint.active or endpoint.latency.is_known):
+        return 0.0  # one call finds out
     return endpoint.latency.estimate_s(now) * (endpoint.active + 1) / endpoint.weight
 
 
@@ -124,13 +155,21 @@ def rendezvous(usable: Sequence[EndpointT], key: bytes) -> EndpointT:
     By the weight as configured: slow start would move keys twice.
     """
     hashed = int.from_bytes(blake2b(key, digest_size=8).digest(), "little")
-    best, farthest = usable[0], float("-inf")
+    best, farthest = usable[0], -1
     for each in usable:
-        share = ((_mixed(hashed ^ each.seed) >> 12) + 0.5) / (1 << 52)  # in (0, 1)
-        score = each.full_weight / -log(share)
-        if score > farthest:
-            best, farthest = each, score
+        mixed = _mixed(hashed ^ each.seed)
+        if each.full_weight == best.full_weight:
+            farther = mixed > farthest
+        else:
+            farther = _score(mixed, each.full_weight) > _score(farthest, best.full_weight)
+        if farther:
+            best, farthest = each, mixed
     return best
+
+
+def _score(mixed: int, weight: float) -> float:
+    share = ((mixed >> 12) + 0.5) / (1 << 52)  # in (0, 1)
+    return weight / -log(share)
 
 
 def seed_of(address: str) -> int:

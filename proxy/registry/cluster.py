@@ -57,7 +57,7 @@ class Cluster:
         self.gate = Gate(*_room(spec))
         self.retries = Gate(0, 0, 0)  # of calls at their second try or a later one; see `may_retry`
         self.panics = 0
-        self.measures = spec.balance.method == "peak_ewma"  # does anybody want to know latencies?
+        self.measures = False  # does anybody want to know latencies?
         self._retired = False
         self._serial: dict[str, Gate] = {}
         self._answers: dict[str, tuple[str, ...]] = {}  # by name: the last good answer
@@ -73,7 +73,6 @@ class Cluster:
     def configure(self, spec: Server, now: float) -> list[Endpoint]:
         """Take up what a new generation says; gives the endpoints that are gone."""
         before, self.spec = self.spec, spec
-        self.measures = spec.balance.method == "peak_ewma"
         self.circuit.configure(spec.circuit)
         self.gate.configure(*_room(spec))
         if self._serial:
@@ -156,7 +155,7 @@ class Cluster:
             raise self._nothing_usable()
         method = self.spec.balance.method
         if method == "least_request" or (method == "hash" and key is None):
-            return least_request(usable, self._chance)
+            return least_request(usable, now, self._chance)
         if method == "round_robin":
             return round_robin(usable)
         if method == "peak_ewma" or key is None:
@@ -283,6 +282,7 @@ class Cluster:
             if each.usable and not was_usable:
                 each.came_at = now
         self.usable = tuple(usable)
+        self.measures = len(up) > 1 and self.spec.balance.method in _BY_LATENCY
         if self._weigh(now) or any(each.outlier.ejected for each in self.endpoints):
             self._witness.moved(self)
 
@@ -333,6 +333,7 @@ class Cluster:
         return {address.host for address in self.spec.endpoints if is_name(address)}
 
 
+_BY_LATENCY: Final = frozenset({"least_request", "peak_ewma"})
 _QUEUE_TIMEOUT_S: Final = 1.0
 _BEST_FIRST: Final = (Verdict.HEALTHY, Verdict.UNKNOWN, Verdict.UNHEALTHY, Verdict.UNREACHABLE)
 

@@ -50,7 +50,7 @@ class Onward(NamedTuple):
     lines: bytes
     forwarded_credentials: frozenset[bytes]
     injected_names: frozenset[bytes]
-    way: object = None
+    way: object | None = None
 
 
 def request_head(

@@ -67,7 +67,7 @@ def test_round_robin_stays_fair_to_those_that_stay(weights: list[int], data: st.
 def test_the_least_loaded_of_a_few_is_taken(loads: list[tuple[int, int]], chance: float) -> None:
     endpoints = crowd(loads)
 
-    chosen = least_request(endpoints, lambda: chance)
+    chosen = least_request(endpoints, 1.0, lambda: chance)
 
     assert load(chosen) == min(map(load, endpoints))
 
@@ -80,7 +80,7 @@ def test_the_most_loaded_of_many_is_never_taken(
     endpoints = crowd(loads)
 
     for chosen in (
-        least_request(endpoints, iter((first, second)).__next__),
+        least_request(endpoints, 1.0, iter((first, second)).__next__),
         peak_ewma(endpoints, 1.0, iter((first, second)).__next__),
     ):
         others = [load(each) for each in endpoints if each is not chosen]

@@ -74,7 +74,7 @@ def test_few_endpoints_are_all_compared(
     for each, weight in zip(endpoints, weights, strict=True):
         each.weight = weight
 
-    assert least_request(endpoints, lambda: chance).name == chosen
+    assert least_request(endpoints, 1.0, lambda: chance).name == chosen
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_chance_decides_evenly_among_equals(active: tuple[int, ...]) -> None:
     chance, calls = Random(1).random, 6000  # noqa: S311 - the same draws each time
     equals = active.count(min(active))
 
-    chosen = Counter(least_request(loaded(*active), chance).name for _ in range(calls))
+    chosen = Counter(least_request(loaded(*active), 1.0, chance).name for _ in range(calls))
 
     assert dict(chosen) == pytest.approx(
         {each.name: calls / equals for each in loaded(*active) if each.active == min(active)},
@@ -101,11 +101,58 @@ def test_chance_decides_evenly_among_equals(active: tuple[int, ...]) -> None:
     )
 
 
+def slow_one(last_two_s: tuple[float, float], *, of: int = 3, at: float = 1.0) -> list[StandIn]:
+    """Endpoints that are equally loaded: `a` took so long, the others a millisecond."""
+    endpoints = loaded(*[0] * of)
+    for endpoint in endpoints:
+        for took_s in last_two_s if endpoint is endpoints[0] else (0.001, 0.001):
+            endpoint.latency.sample(took_s, at)
+    return endpoints
+
+
+@pytest.mark.parametrize(
+    ("last_two_s", "now", "is_left_alone"),
+    [
+        pytest.param((0.2, 0.2), 2.0, True, id="slow"),
+        pytest.param((0.001, 0.2), 2.0, False, id="slow-once"),
+        pytest.param((0.2, 0.001), 2.0, False, id="fast-again"),
+        pytest.param((0.019, 0.019), 2.0, False, id="not-slow-enough-to-matter"),
+        pytest.param((0.2, 0.2), 11.0, False, id="silent-for-10-s"),
+    ],
+)
+@pytest.mark.parametrize("of", [3, 5], ids=["few", "many"])
+def test_equal_that_is_far_behind_is_left_alone(
+    last_two_s: tuple[float, float], now: float, *, is_left_alone: bool, of: int
+) -> None:
+    endpoints, chance = slow_one(last_two_s, of=of), Random(1).random  # noqa: S311 - as above
+
+    chosen = Counter(least_request(endpoints, now, chance).name for _ in range(600))
+
+    assert (chosen["a"] == 0) is is_left_alone
+
+
+def test_one_that_is_far_behind_still_takes_its_share_of_a_load() -> None:
+    endpoints = slow_one((0.2, 0.2))
+    endpoints[1].active = endpoints[2].active = 1
+
+    assert least_request(endpoints, 2.0, lambda: 0.0).name == "a"
+
+
+def test_none_is_far_behind_where_all_are_slow() -> None:
+    endpoints = slow_one((0.2, 0.2))
+    for each in endpoints[1:]:
+        each.latency.sample(0.1, 1.0)
+
+    chosen = {least_request(endpoints, 2.0, chance).name for chance in [Random(1).random] * 60}  # noqa: S311 - as above
+
+    assert chosen == {"a", "b", "c"}
+
+
 def test_of_many_two_are_drawn_and_the_better_one_is_taken() -> None:
     endpoints = loaded(0, 1, 2, 3, 4)
 
     chosen = Counter(
-        least_request(endpoints, drawn(first, second).__next__).name
+        least_request(endpoints, 1.0, drawn(first, second).__next__).name
         for first, second in EVERY_TWO_OF_FIVE
     )
 
@@ -117,7 +164,7 @@ def test_of_many_weight_counts_too() -> None:
     endpoints = weighted(1, 2, 3, 4, 5)
 
     chosen = Counter(
-        least_request(endpoints, drawn(first, second).__next__).name
+        least_request(endpoints, 1.0, drawn(first, second).__next__).name
         for first, second in EVERY_TWO_OF_FIVE
     )
 
@@ -129,7 +176,7 @@ def test_of_many_weight_counts_too() -> None:
 def test_any_draw_finds_an_endpoint(many: int, chance: float) -> None:
     endpoints = loaded(*[0] * many)
 
-    assert least_request(endpoints, lambda: chance) in endpoints
+    assert least_request(endpoints, 1.0, lambda: chance) in endpoints
     assert peak_ewma(endpoints, 1.0, lambda: chance) in endpoints
 
 
@@ -138,7 +185,7 @@ def test_two_choices_keep_the_greatest_load_small(seed: int) -> None:
     endpoints, chance = loaded_thousand(), Random(seed).random  # noqa: S311 - as above
 
     for _ in range(1000):
-        least_request(endpoints, chance).active += 1
+        least_request(endpoints, 1.0, chance).active += 1
 
     # One choice gives 5 or 6 with these seeds; two give log2(log2(1000)) and a little.
     assert max(each.active for each in endpoints) <= 4
