@@ -13,6 +13,11 @@ _INTERRUPTED: Final = 130  # as shells say it
 _COMMANDS: Final = {
     "compare": ("benchmarks.compare", "what a call costs, beside other proxies, in one run"),
     "load": ("benchmarks.load.command", "put any proxy under load and say what came of it"),
+    "mechanisms": (
+        "benchmarks.mechanisms",
+        "what each mechanism of a call's way costs the sidecar",
+    ),
+    "replicas": ("benchmarks.replicas.command", "one bad replica of three, by proxy"),
     "verify": ("benchmarks.verify", "measure every promise; exit status 1 when one is missed"),
 }
 

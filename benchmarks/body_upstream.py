@@ -1,4 +1,4 @@
-"""An upstream of large bodies: takes one in whole, or gives one. `… PORT`.
+"""An upstream of large bodies: takes one in whole, or gives one. `… PORT HOST …`.
 
 nginx's `return` answers before it has read the body, so it cannot stand here. To cost next to
 nothing, this one never copies a body: it discards in the kernel and sends from a file in memory.
@@ -32,12 +32,18 @@ def serve(connection: socket.socket, file: int) -> None:
 
 
 def main() -> None:
+    port, *hosts = sys.argv[1:]
     file = body_file()
-    with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64) as listener:
-        while True:
-            connection, _ = listener.accept()
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=serve, args=(connection, file), daemon=True).start()
+    listeners = [socket.create_server((host, int(port)), backlog=64) for host in hosts]
+    for listener in listeners:
+        threading.Thread(target=_accept, args=(listener, file)).start()
+
+
+def _accept(listener: socket.socket, file: int) -> None:
+    while True:
+        connection, _ = listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=serve, args=(connection, file), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The cases: what is asked of a peer in its turn, and what is measured meanwhile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -32,21 +32,23 @@ from benchmarks.peers.peer import Peer, Running
 from benchmarks.peers.table import PEERS, SIZES
 from benchmarks.peers.toolproxy import TEN_TOOLS
 
-_MANY: Final = 32
+MANY: Final = 32
 
 
 class Upstream(Enum):
     """Which of `upstreams` stands behind the peer."""
 
     ANSWERS = "answers"
+    ALONE = "alone"  # the same at one address
     BODIES = "bodies"
+    OWN = "own"  # none: the turn starts its own
 
 
 class Turn(NamedTuple):
     """One peer's turn at a case."""
 
     peer: Peer
-    upstream_port: int
+    upstream: Sequence[str]  # its addresses
     standing: Callable[[], Running]  # the one that runs all the time
     seconds: float
     folder: Path
@@ -62,6 +64,7 @@ class Case:
     figures: tuple[Figure, ...]
     measure: Callable[[Turn], Round]
     ratio: Figure | None  # what is shown as a multiple of `base`'s
+    more: Figure | None = None  # what is shown by how much it is more than `base`'s
     base: str = "nginx"
     upstream: Upstream = Upstream.ANSWERS
     peers: tuple[Peer, ...] = PEERS
@@ -69,7 +72,8 @@ class Case:
     quick: bool = True  # part of --quick
 
 
-def _calls(script: str, turn: Turn, *, tool: str = "echo", connections: int = _MANY) -> Round:
+def load_small(script: str, turn: Turn, *, tool: str = "echo", connections: int = MANY) -> Round:
+    """Calls by wrk for the time of the turn."""
     running = turn.standing()
     before_s = running.cpu_s()
     load = wrk.load_calls(
@@ -80,13 +84,14 @@ def _calls(script: str, turn: Turn, *, tool: str = "echo", connections: int = _M
         seconds=turn.seconds,
         folder=turn.folder,
     )
-    return {
+    figures = {
         CPU.key: (running.cpu_s() - before_s) / max(load.calls, 1) * 1e6,
         CALLS.key: load.calls_per_s,
         P50.key: load.p50_ms,
         P99.key: load.p99_ms,
         FAILED.key: load.failed,
     }
+    return Round(figures)
 
 
 def _bodies(tool: str, turn: Turn) -> Round:
@@ -94,74 +99,85 @@ def _bodies(tool: str, turn: Turn) -> Round:
     running.forget_peak()
     before_s = running.cpu_s()
     load = load_bodies(running.port, tool, turn.seconds)
-    return {
+    figures = {
         BODY_RATE.key: load.bodies * BODY_BYTES / load.took_s / 1e6,
         BODY_CPU.key: (running.cpu_s() - before_s) / max(load.bodies, 1) * 1e3,
         BODY_GROWTH.key: (running.peak_bytes() - running.idle_bytes) / 1e6,
         FAILED.key: load.failed,
     }
+    return Round(figures)
 
 
 def _one_of_its_tools(turn: Turn) -> Round:
-    return _calls(wrk.SMALL, turn, tool="t0000")
+    return load_small(wrk.SMALL, turn, tool="t0000")
 
 
 def _many_of_its_tools(turn: Turn) -> Round:
     few = turn.peer is TEN_TOOLS
-    return _calls(wrk.one_after_the_other(10 if few else 1000), turn)
+    return load_small(wrk.one_after_the_other(10 if few else 1000), turn)
 
 
 def _fresh(turn: Turn) -> Round:
-    return measure_fresh(turn.peer, turn.folder / "fresh", turn.upstream_port)
+    return measure_fresh(turn.peer, turn.folder / "fresh", turn.upstream)
 
 
-_OF_CALLS: Final = (CPU, CALLS, P50, P99)
+OF_CALLS: Final = (CPU, CALLS, P50, P99)
 _OF_BODIES: Final = (BODY_RATE, BODY_CPU, BODY_GROWTH)
-_SMALL: Final = "27-byte POST, 80-byte JSON answer"
+SMALL: Final = "27-byte POST, 80-byte JSON answer"
 _LARGE: Final = f"{BODY_BYTES / 1e6:g} MB of JSON, {BODY_CONNECTIONS} connections"
 
 CASES: Final = (
     Case(
         key="small",
         title="Small call",
-        how=f"{_SMALL}, {_MANY} connections; every head says the same",
-        figures=_OF_CALLS,
+        how=f"{SMALL}, {MANY} connections; every head says the same",
+        figures=OF_CALLS,
         ratio=CPU,
-        measure=partial(_calls, wrk.SMALL),
+        measure=partial(load_small, wrk.SMALL),
+    ),
+    Case(
+        key="alone",
+        title="Small call, one endpoint",
+        how="the same, but the upstream has one address instead of three: without balancing",
+        figures=OF_CALLS,
+        ratio=CPU,
+        measure=partial(load_small, wrk.SMALL),
+        upstream=Upstream.ALONE,
+        quick=False,
     ),
     Case(
         key="vary",
         title="Small call, no head like another",
-        how=f"{_SMALL}, {_MANY} connections; a field of its own in every request and answer",
-        figures=_OF_CALLS,
+        how=f"{SMALL}, {MANY} connections; a field of its own in every request and answer",
+        figures=OF_CALLS,
         ratio=CPU,
-        measure=partial(_calls, wrk.VARY, tool="vary"),
+        measure=partial(load_small, wrk.VARY, tool="vary"),
         quick=False,
     ),
     Case(
         key="real",
         title="Realistic head",
-        how=f"12 request fields, 10 answer fields, 1.5 KB answer, {_MANY} connections",
-        figures=_OF_CALLS,
+        how=f"12 request fields, 10 answer fields, 1.5 KB answer, {MANY} connections",
+        figures=OF_CALLS,
         ratio=CPU,
-        measure=partial(_calls, wrk.REAL, tool="real"),
+        measure=partial(load_small, wrk.REAL, tool="real"),
     ),
     Case(
         key="realvary",
         title="Realistic head, no head like another",
         how="the same, with ids of its own in every request and answer",
-        figures=_OF_CALLS,
+        figures=OF_CALLS,
         ratio=CPU,
-        measure=partial(_calls, wrk.REAL_VARY, tool="realvary"),
+        measure=partial(load_small, wrk.REAL_VARY, tool="realvary"),
         quick=False,
     ),
     Case(
         key="one",
         title="One connection",
-        how=f"{_SMALL}, one connection",
-        figures=_OF_CALLS,
+        how=f"{SMALL}, one connection",
+        figures=OF_CALLS,
         ratio=P50,
-        measure=partial(_calls, wrk.SMALL, connections=1),
+        measure=partial(load_small, wrk.SMALL, connections=1),
     ),
     Case(
         key="up",
@@ -184,8 +200,8 @@ CASES: Final = (
     Case(
         key="tools",
         title="10 against 100 000 tools",
-        how=f"{_SMALL}, {_MANY} connections, one and the same tool on both",
-        figures=_OF_CALLS,
+        how=f"{SMALL}, {MANY} connections, one and the same tool on both",
+        figures=OF_CALLS,
         ratio=CPU,
         measure=_one_of_its_tools,
         peers=SIZES,
@@ -195,8 +211,8 @@ CASES: Final = (
     Case(
         key="toolspread",
         title="10 against 100 000 tools, another one each time",
-        how=f"{_SMALL}, {_MANY} connections; ten tools in turn of the ten, 1 000 of the 100 000",
-        figures=_OF_CALLS,
+        how=f"{SMALL}, {MANY} connections; ten tools in turn of the ten, 1 000 of the 100 000",
+        figures=OF_CALLS,
         ratio=CPU,
         measure=_many_of_its_tools,
         peers=SIZES,

@@ -19,15 +19,12 @@ from benchmarks.figures import (
     Measurements,
     Spread,
 )
+from benchmarks.look import DARK, FAINT, new_sheet, quieten, save
 from benchmarks.peers.peer import Peer
 from benchmarks.rounds import Plan
 
-_WIDTH_IN: Final = 8.0  # 800 px in a README; drawn at twice that
-_DPI: Final = 200
 _ROW_IN: Final = 0.36
 _AROUND_IN: Final = 1.3  # title and axis
-_FAINT: Final = "#9aa3ad"
-_DARK: Final = "#1f2933"
 _FOR_NUMBER: Final = 0.24  # share of a panel's width
 
 
@@ -86,23 +83,21 @@ def draw(folder: Path, note: str, plan: Plan, measured: Measurements) -> list[Pa
         panels = [panel for panel in chart.panels if panel.case in peers_of]
         if panels:
             sheet = _sheet(chart.title, panels, peers_of[panels[0].case], measured)
-            sheet.supxlabel(note, x=0.01, ha="left", fontsize=9, color=_FAINT)
+            sheet.supxlabel(note, x=0.01, ha="left", fontsize=9, color=FAINT)
             files.append(folder / chart.name)
-            sheet.savefig(files[-1], dpi=_DPI, facecolor="white")
+            save(sheet, files[-1])
     return files
 
 
 def _sheet(
     title: str, panels: Sequence[Panel], peers: Sequence[Peer], measured: Measurements
 ) -> Sheet:
-    height_in = _AROUND_IN + _ROW_IN * len(peers)
-    sheet = Sheet(figsize=(_WIDTH_IN, height_in), layout="constrained")
-    sheet.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=_DARK)
+    sheet = new_sheet(title, _AROUND_IN + _ROW_IN * len(peers))
     row = sheet.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(row, panels, strict=True):
         _draw_panel(axes, panel, peers, measured)
     titles = [peer.title for peer in peers]
-    row[0].set_yticks(range(len(peers)), titles, fontsize=11, color=_DARK)
+    row[0].set_yticks(range(len(peers)), titles, fontsize=11, color=DARK)
     row[0].set_ylim(len(peers) - 0.5, -0.5)
     return sheet
 
@@ -116,7 +111,7 @@ def _draw_panel(axes: Axes, panel: Panel, peers: Sequence[Peer], measured: Measu
             axes.plot(spread.value, place, "o", markersize=10, color=peer.colour)
         else:
             axes.barh(place, spread.value, height=0.62, color=peer.colour)
-            axes.plot(spread[1:], [place, place], color=_DARK, linewidth=1.2)
+            axes.plot(spread[1:], [place, place], color=DARK, linewidth=1.2)
         axes.annotate(
             _shown(spread.value),
             (spread.high, place),
@@ -124,15 +119,10 @@ def _draw_panel(axes: Axes, panel: Panel, peers: Sequence[Peer], measured: Measu
             textcoords="offset points",
             va="center",
             fontsize=10,
-            color=_DARK,
+            color=DARK,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
-    axes.set_title(panel.title, loc="left", fontsize=10.5, color=_DARK)
-    axes.tick_params(axis="x", which="both", length=0, labelsize=9, labelcolor=_FAINT)
-    axes.tick_params(axis="y", length=0)
-    axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
-    axes.grid(axis="both" if panel.logarithmic else "x", color="#e4e7eb", linewidth=0.8)
-    axes.set_axisbelow(True)
+    quieten(axes, panel.title, grid="both" if panel.logarithmic else "x")
 
 
 def _bound(axes: Axes, spreads: Sequence[Spread], *, logarithmic: bool) -> None:

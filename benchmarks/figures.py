@@ -2,10 +2,8 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Self
-
-Round = Mapping[str, float]  # what was measured, by the figure's key
 
 
 class Figure(NamedTuple):
@@ -27,6 +25,27 @@ START: Final = Figure("first_call_s", "start to first call s", 3)
 IDLE: Final = Figure("idle_mb", "idle memory MB", 1)
 PER_CONNECTION: Final = Figure("idle_connection_kib", "KiB/idle connection", 1)
 FAILED: Final = Figure("failed", "failed calls", 0)
+
+
+class Window(NamedTuple):
+    """A short time of a load, by when its calls were due; without a good answer no latency."""
+
+    at_s: float
+    calls: int
+    failed: int
+    p50_ms: float | None
+    p99_ms: float | None
+
+
+class Round(NamedTuple):
+    """What was measured, by the figure's key; and its course, where that matters.
+
+    `trail` is as long as `course`, each with the calls of several windows up to this one.
+    """
+
+    figures: Mapping[str, float]
+    course: Sequence[Window] = ()
+    trail: Sequence[Window] = ()
 
 
 class Spread(NamedTuple):
@@ -69,7 +88,7 @@ class Measurements:
         return [peer for of, peer in self._rounds if of == case]
 
     def values(self, case: str, peer: str, figure: Figure) -> list[float]:
-        return [each[figure.key] for each in self._rounds[case, peer]]
+        return [each.figures[figure.key] for each in self._rounds[case, peer]]
 
     def spread(self, case: str, peer: str, figure: Figure) -> Spread:
         return Spread.of(self.values(case, peer, figure))
@@ -82,17 +101,28 @@ class Measurements:
             statistics.median(ours) / statistics.median(theirs), min(by_round), max(by_round)
         )
 
+    def difference(self, case: str, figure: Figure, peer: str, to: str) -> Spread:
+        """By how much it is more in the same round: moods of the machine that last cancel out."""
+        ours, theirs = self.values(case, peer, figure), self.values(case, to, figure)
+        return Spread.of(mine - other for mine, other in zip(ours, theirs, strict=True))
+
+    def courses(self, case: str, peer: str) -> list[Sequence[Window]]:
+        return [each.course for each in self._rounds[case, peer]]
+
+    def trails(self, case: str, peer: str) -> list[Sequence[Window]]:
+        return [each.trail for each in self._rounds[case, peer]]
+
     def failed(self) -> dict[tuple[str, str], int]:
         """The calls that failed, of those pairs where any did."""
         sums = {
-            pair: int(sum(each.get(FAILED.key, 0) for each in rounds))
+            pair: int(sum(each.figures.get(FAILED.key, 0) for each in rounds))
             for pair, rounds in self._rounds.items()
         }
         return {pair: count for pair, count in sums.items() if count}
 
     def as_rows(self) -> list[dict[str, object]]:
         return [
-            {"case": case, "peer": peer, "round": number, **each}
+            {"case": case, "peer": peer, "round": number, **each.figures}
             for (case, peer), rounds in self._rounds.items()
             for number, each in enumerate(rounds, start=1)
         ]

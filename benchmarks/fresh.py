@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +20,10 @@ _CALL: Final = (
 )
 
 
-def measure_fresh(peer: Peer, folder: Path, upstream_port: int) -> Round:
+def measure_fresh(peer: Peer, folder: Path, upstream: Sequence[str]) -> Round:
     """Start one, call it, then leave connections open that have made one call each."""
     began = time.monotonic()
-    with running(peer, folder, upstream_port) as proxy, contextlib.ExitStack() as stack:
+    with running(peer, folder, upstream) as proxy, contextlib.ExitStack() as stack:
         first = stack.enter_context(_connected(proxy.port))
         _call(first)
         first_call_s = time.monotonic() - began
@@ -34,12 +34,13 @@ def measure_fresh(peer: Peer, folder: Path, upstream_port: int) -> Round:
         for connection in idle:
             _call(connection)
         after = proxy.resident_bytes()
-        return {
+        figures = {
             START.key: first_call_s,
             IDLE.key: proxy.idle_bytes / 1e6,
             PER_CONNECTION.key: (after - before) / CONNECTIONS / 1024,
             FAILED.key: sum(map(_ended, idle)),
         }
+        return Round(figures)
 
 
 @contextlib.contextmanager

@@ -10,14 +10,15 @@ from pathlib import Path
 from benchmarks.processes import OTHER_CORES, PROXY_CORES
 
 
-def machine() -> dict[str, object]:
-    return {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "proxy on core": min(PROXY_CORES),
-        "load and upstream on core": min(OTHER_CORES),
-    }
+def machine(*, pinned: bool) -> dict[str, object]:
+    """`pinned`: the proxy had a core to itself."""
+    where: dict[str, object] = {"proxy, load and upstream on": "all cores"}
+    if pinned:
+        where = {
+            "proxy on core": min(PROXY_CORES),
+            "load and upstream on core": min(OTHER_CORES),
+        }
+    return {"cpu": _cpu_model(), "cores": os.cpu_count(), "kernel": platform.release(), **where}
 
 
 def interpreter() -> dict[str, object]:

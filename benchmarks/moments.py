@@ -50,8 +50,9 @@ async def _leave(home: Path, folder: Path) -> float:
         writer.close()
 
     origin = await asyncio.start_server(silent, "127.0.0.1", 0)
+    silent_port = origin.sockets[0].getsockname()[1]
     path = folder / "registry.yaml"
-    path.write_text(registry(origin.sockets[0].getsockname()[1], {"bench": ["silent"]}))
+    path.write_text(registry([f"127.0.0.1:{silent_port}"], {"bench": ["silent"]}))
     with running_sidecar(home, folder, path, "--set", "health_check_interval=1h") as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(_CALL)
@@ -74,7 +75,7 @@ def running_sidecar(home: Path, folder: Path, path: Path, *more: str) -> Iterato
 
 
 def _with_tool(tool: str) -> str:
-    return registry(9, {"bench": [tool]})
+    return registry(["127.0.0.1:9"], {"bench": [tool]})
 
 
 def _until_listed(port: int, path: Path, tool: str, change: Callable[[Path, str], None]) -> float:

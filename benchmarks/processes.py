@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,6 +19,8 @@ _CORES: Final = sorted(os.sched_getaffinity(0))
 PROXY_CORES: Final = frozenset(_CORES[:1])
 OTHER_CORES: Final = frozenset(_CORES[-1:])
 ALL_CORES: Final = frozenset(_CORES)
+# On Linux all of 127.0.0.0/8 is here: a port at three addresses is an upstream of three endpoints.
+LOOPBACK: Final = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 
 _STARTS_WITHIN_S: Final = 60.0  # 100 000 tools take their time
 _ENDS_WITHIN_S: Final = 15.0
@@ -50,7 +52,12 @@ def on_cores(cores: frozenset[int]) -> Iterator[None]:
 
 @contextmanager
 def listening(
-    launch: Launch, port: int, cores: frozenset[int], folder: Path
+    launch: Launch,
+    port: int,
+    cores: frozenset[int],
+    folder: Path,
+    *,
+    host: str = LOOPBACK[0],
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that listens there, until the end of the block; `said` in the folder hears it."""
     said = folder / "said"
@@ -59,7 +66,7 @@ def listening(
             launch.command, env=launch.environment, cwd=launch.folder, stdout=ear, stderr=ear
         )
     try:
-        _wait_for(port, process, said)
+        _wait_for((host, port), process, said)
         yield process
     finally:
         process.terminate()
@@ -70,17 +77,22 @@ def listening(
             process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(hosts: Sequence[str] = LOOPBACK) -> int:
+    """One port that is free at each of these addresses."""
+    port = 0
+    with contextlib.ExitStack() as until:
+        for host in hosts:
+            probe = until.enter_context(socket.socket())
+            probe.bind((host, port))
+            port = int(probe.getsockname()[1])
+    return port
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], said: Path) -> None:
+def _wait_for(address: tuple[str, int], process: subprocess.Popen[bytes], said: Path) -> None:
     ends_at = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < ends_at and process.poll() is None:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex(address) == 0:
                 return
         time.sleep(_GLANCE_S)
     raise UnusableError(f"{process.args!r} does not listen: {said.read_text(errors='replace')}")

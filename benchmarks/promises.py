@@ -27,11 +27,14 @@ from benchmarks.figures import (
 )
 from benchmarks.moments import leaving_seconds, reload_seconds
 from benchmarks.peers.envoy import ENVOY
+from benchmarks.peers.envoy import LEAST_REQUEST as ENVOY_LEAST
 from benchmarks.peers.fastapi_httpx import FASTAPI
 from benchmarks.peers.nginx import NGINX
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.toolproxy import MANY_TOOLS, TEN_TOOLS
 from benchmarks.processes import OTHER_CORES, on_cores
+from benchmarks.replicas.course import FAILED_AFTER, P99_AFTER
+from benchmarks.replicas.peers import EWMA, LEAST
 from benchmarks.stall import stall_seconds
 
 _SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {"≤": le, "<": lt, "≥": ge}
@@ -88,6 +91,24 @@ def ratio(case: str, figure: Figure, to: Peer, *, of: Peer | None = None) -> Sou
     )
 
 
+def of_one(figure: Figure, case: str, peer: Peer) -> Source:
+    """The median of this one's, whatever build of ours is looked at."""
+    return Source(
+        figure=lambda it: it.measured.spread(case, peer.key, figure), cases=(case,), beside=(peer,)
+    )
+
+
+def worst_of(figure: Figure, case: str, *peers: Peer) -> Source:
+    """The highest of these, as above."""
+    return Source(
+        figure=lambda it: Spread.worst_of(
+            value for peer in peers for value in it.measured.values(case, peer.key, figure)
+        ),
+        cases=(case,),
+        beside=peers,
+    )
+
+
 def own(figure: Figure, *cases: str) -> Source:
     """The median of ours."""
     return Source(
@@ -118,11 +139,16 @@ def _of_ours(it: Evidence, figure: Figure, cases: tuple[str, ...]) -> list[float
     return [v for case in cases for v in it.measured.values(case, it.ours.key, figure)]
 
 
-_LOADS: Final = ("small", "vary", "real", "realvary", "one", "up", "down", "fresh")
+_LOADS: Final = ("small", "alone", "vary", "real", "realvary", "one", "up", "down", "fresh")
+_SLOW: Final = "one of three replicas slow (200 ms), from 1 s after the change"
 _LIVE: Final = "a changed registry is live, slowest of four ways of changing it"
 
 PROMISES: Final = (
-    Promise("CPU per small call ÷ nginx's", ratio("small", CPU, NGINX), Bar("≤", 1.5)),
+    Promise(
+        "CPU per small call, everything on, three endpoints ÷ nginx's",
+        ratio("small", CPU, NGINX),
+        Bar("≤", 1.5),
+    ),
     Promise("CPU per small call ÷ Envoy's", ratio("small", CPU, ENVOY), Bar("≤", 0.5)),
     Promise(
         "CPU per small call ÷ FastAPI + httpx's",
@@ -161,9 +187,19 @@ PROMISES: Final = (
         Bar("≤", 20, "ms"),
         digits=1,
     ),
+    Promise(f"p99 of least_request, {_SLOW}", of_one(P99_AFTER, "slow", LEAST), Bar("<", 10, "ms")),
+    Promise(f"p99 of peak_ewma, {_SLOW}", of_one(P99_AFTER, "slow", EWMA), Bar("<", 10, "ms")),
+    Promise(
+        f"failed calls of either, worst round, {_SLOW}",
+        worst_of(FAILED_AFTER, "slow", LEAST, EWMA),
+        Bar("≤", 0),
+    ),
     Promise(_LIVE, moment(reload_seconds), Bar("≤", 1.0, "s")),
     Promise("the upstream sees a caller leave", moment(leaving_seconds), Bar("≤", 0.1, "s"), 4),
     Promise("calls that failed, worst round of all loads", own_worst(FAILED, *_LOADS), Bar("≤", 0)),
+    Promise(f"p99 of nginx, {_SLOW}, ms", of_one(P99_AFTER, "slow", NGINX)),
+    Promise(f"p99 of Envoy's LEAST_REQUEST, {_SLOW}, ms", of_one(P99_AFTER, "slow", ENVOY_LEAST)),
+    Promise("CPU per small call, one endpoint ÷ nginx's", ratio("alone", CPU, NGINX)),
     Promise("CPU per small call, no head like another ÷ nginx's", ratio("vary", CPU, NGINX)),
     Promise(
         "CPU per call, realistic, no head like another ÷ nginx's", ratio("realvary", CPU, NGINX)

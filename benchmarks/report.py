@@ -13,7 +13,7 @@ from benchmarks.rounds import Plan
 from benchmarks.selection import Field
 from benchmarks.tables import table
 
-_NOT_COMPARABLE: Final = """\
+NOT_COMPARABLE: Final = """\
 - wrk and the upstream share the other core, and are what the fastest proxies wait for: calls/s of
   those is wrk's figure rather than theirs. CPU time per call is the one to trust; the kernel counts
   it, for every thread and child of the proxy and with the time spent in the kernel.
@@ -21,6 +21,9 @@ _NOT_COMPARABLE: Final = """\
   Where callers send ids of their own, expect the cases "no head like another".
 - Only the sidecar takes up a changed registry while it runs, checks its upstream's health, counts
   for metrics and carries trace context on here; the others do what a call needs.
+- All but aiohttp and FastAPI spread the calls over three endpoints (addresses of one process): the
+  sidecar by `least_request`, with ejection, breaker, retries and limits on; nginx, HAProxy and
+  Envoy by round robin, which costs them least. "Small call, one endpoint" is the case without.
 - The FastAPI gateway parses calls and answers and holds them whole; all others pass bytes on.
 - Bodies of 10 MB come from a file in memory and are discarded in the kernel, so that both ends cost
   next to nothing; a real network costs more.
@@ -36,6 +39,7 @@ class Setting(NamedTuple):
     field: Field
     rounds: int
     seconds: float
+    pinned: bool = True  # the proxy to a core of its own
 
     @property
     def load(self) -> str:
@@ -47,10 +51,12 @@ class Setting(NamedTuple):
         )
 
 
-def facts(setting: Setting, plan: Plan, measured: Measurements) -> dict[str, object]:
+def facts(
+    setting: Setting, plan: Plan, measured: Measurements, limits: str = NOT_COMPARABLE
+) -> dict[str, object]:
     """Everything, for programs."""
     return {
-        "machine": machine(),
+        "machine": machine(pinned=setting.pinned),
         "python": interpreter(),
         "figures": setting.load,
         "peers": [
@@ -58,7 +64,7 @@ def facts(setting: Setting, plan: Plan, measured: Measurements) -> dict[str, obj
             for peer, version in setting.field.versions.items()
         ],
         "left_out": setting.field.left_out,
-        "not_comparable": _NOT_COMPARABLE,
+        "not_comparable": limits,
         "cases": [{"case": case.key, "title": case.title, "how": case.how} for case, _ in plan],
         "medians": [
             {
@@ -88,7 +94,8 @@ def write(folder: Path, name: str, content: Mapping[str, object], lines: Iterabl
 
 def where(setting: Setting) -> Iterator[str]:
     """Lines on machine, interpreter, load, peers and who was left out."""
-    for title, value in (("Machine", machine()), ("Python", interpreter())):
+    place = machine(pinned=setting.pinned)
+    for title, value in (("Machine", place), ("Python", interpreter())):
         yield f"{title}: {', '.join(f'{key} {word}' for key, word in value.items())}.  "
     yield f"Figures: {setting.load}."
     yield from table(
@@ -110,15 +117,19 @@ def case_tables(plan: Plan, measured: Measurements) -> Iterator[str]:
         yield f"Failed calls: {count} of {peer_key} in {case_key}.  "
 
 
-def not_comparable() -> Iterator[str]:
-    yield from ("## What is not comparable", "", _NOT_COMPARABLE.rstrip())
+def not_comparable(limits: str = NOT_COMPARABLE) -> Iterator[str]:
+    yield from ("## What is not comparable", "", limits.rstrip())
 
 
 def _case_table(case: Case, peers: Sequence[Peer], measured: Measurements) -> Iterator[str]:
-    ratio = case.ratio if case.base in measured.peers(case.key) else None
+    with_base = case.base in measured.peers(case.key)
+    ratio = case.ratio if with_base else None
+    more = case.more if with_base else None
     heads = ["proxy", *(figure.heading for figure in case.figures)]
     if ratio:
         heads.append(f"{ratio.heading} ÷ {case.base}'s")
+    if more:
+        heads.append(f"{more.heading} more than {case.base}'s")
     rows = []
     for peer in peers:
         row = [peer.title]
@@ -127,5 +138,7 @@ def _case_table(case: Case, peers: Sequence[Peer], measured: Measurements) -> It
         )
         if ratio:
             row.append(measured.ratio(case.key, ratio, peer.key, case.base).shown(2))
+        if more:
+            row.append(measured.difference(case.key, more, peer.key, case.base).shown(more.digits))
         rows.append(row)
     yield from table(heads, rows)

@@ -4,8 +4,8 @@ Knows when what runs. Knows nothing of what is measured.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,12 @@ from benchmarks.progress import Progress
 Plan = Sequence[tuple[Case, Sequence[Peer]]]
 
 _WARM_UP_S: Final = 0.5
-_BEHIND: Final = {Upstream.ANSWERS: upstreams.answers, Upstream.BODIES: upstreams.bodies}
+_BEHIND: Final[dict[Upstream, Callable[[Path], AbstractContextManager[Sequence[str]]]]] = {
+    Upstream.ANSWERS: upstreams.answers,
+    Upstream.ALONE: partial(upstreams.answers, hosts=upstreams.ONE),
+    Upstream.BODIES: upstreams.bodies,
+    Upstream.OWN: lambda _: nullcontext(()),
+}
 
 
 class Stage:
@@ -29,33 +34,36 @@ class Stage:
     def __init__(self, folder: Path, until: ExitStack) -> None:
         self._folder = folder
         self._until = until
-        self._ports: dict[Upstream, int] = {}
+        self._addresses: dict[Upstream, Sequence[str]] = {}
         self._standing: dict[tuple[str, Upstream], Running] = {}
 
     def __repr__(self) -> str:
         return f"<Stage {[*self._standing]}>"
 
     def turn(self, case: Case, peer: Peer, seconds: float) -> Turn:
-        port = self._port(case.upstream)
         return Turn(
-            peer, port, partial(self._peer, peer, case.upstream), seconds, self._scratch(case)
+            peer,
+            self._upstream(case.upstream),
+            partial(self._peer, peer, case.upstream),
+            seconds,
+            self._scratch(case),
         )
 
     def _scratch(self, case: Case) -> Path:
         return Path(tempfile.mkdtemp(prefix=case.key, dir=self._folder))
 
-    def _port(self, upstream: Upstream) -> int:
-        if upstream not in self._ports:
+    def _upstream(self, upstream: Upstream) -> Sequence[str]:
+        if upstream not in self._addresses:
             folder = self._folder / upstream.value
             folder.mkdir()
-            self._ports[upstream] = self._until.enter_context(_BEHIND[upstream](folder))
-        return self._ports[upstream]
+            self._addresses[upstream] = self._until.enter_context(_BEHIND[upstream](folder))
+        return self._addresses[upstream]
 
     def _peer(self, peer: Peer, upstream: Upstream) -> Running:
         key = peer.key, upstream
         if key not in self._standing:
             folder = self._folder / f"{peer.key}-{upstream.value}"
-            started = running(peer, folder, self._port(upstream))
+            started = running(peer, folder, self._upstream(upstream))
             self._standing[key] = self._until.enter_context(started)
         return self._standing[key]
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from benchmarks import wrk
-from benchmarks.cases import Case
+from benchmarks.cases import Case, Upstream
 from benchmarks.peers import nginx
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.table import PEERS
@@ -48,13 +48,13 @@ def named(kind: str, known: Sequence[K], keys: str | None) -> Sequence[K]:
     return [each for each in known if each.key in asked]
 
 
-def take_the_field(asked: Container[Peer], cases: Iterable[Case], *, patient: bool) -> Field:
+def take_the_field(asked: Container[Peer], cases: Sequence[Case], *, patient: bool) -> Field:
     """Look who of those asked is here for the cases; `patient` allows for minutes of building."""
-    _require()
+    _require(cases)
     by_key = {peer.key: peer for peer in PEERS}
     field = Field({}, {})
     for peer in dict.fromkeys(peer for case in cases for peer in case.peers):
-        if by_key.get(peer.kin, peer) not in asked:
+        if peer not in asked and by_key.get(peer.kin) not in asked:
             continue
         if patient:
             peer.prepare()
@@ -68,8 +68,10 @@ def take_the_field(asked: Container[Peer], cases: Iterable[Case], *, patient: bo
     return field
 
 
-def _require() -> None:
-    """Every case needs these two: nginx is the upstream of all."""
+def _require(cases: Iterable[Case]) -> None:
+    """Every case that has no upstream of its own needs these two: nginx is the upstream."""
+    if all(case.upstream is Upstream.OWN for case in cases):
+        return
     ways = {"nginx": nginx.HOW_TO_GET, "wrk": wrk.HOW_TO_GET}
     if absent := [way for name, way in ways.items() if shutil.which(name) is None]:
         raise UnusableError(f"the benchmarks need nginx and wrk: {' && '.join(absent)}")

@@ -33,8 +33,8 @@ def stall_seconds(home: Path, folder: Path) -> list[float]:
     (folder / "upstream").mkdir()
     path = folder / "registry.yaml"
     with contextlib.ExitStack() as until:
-        upstream_port = until.enter_context(upstreams.answers(folder / "upstream"))
-        path.write_text(registry(upstream_port, many_tools()))
+        upstream = until.enter_context(upstreams.answers(folder / "upstream", upstreams.ONE))
+        path.write_text(registry(upstream, many_tools()))
         port = until.enter_context(running_sidecar(home, folder, path))
         caller = until.enter_context(socket.create_connection(("127.0.0.1", port)))
         usual_s = statistics.median(_answer_times(caller, "t0000", _AFTERWARDS_S))
@@ -43,7 +43,7 @@ def stall_seconds(home: Path, folder: Path) -> list[float]:
             tool = f"fresh{number}"
             tools = many_tools()
             tools["bench"].append(tool)
-            rename_over(path, registry(upstream_port, tools))
+            rename_over(path, registry(upstream, tools))
             took_s = [*_answer_times(caller, tool, _AFTERWARDS_S)]
             stalls_s.append(max(took_s) - usual_s)
         return stalls_s

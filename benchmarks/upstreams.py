@@ -1,14 +1,18 @@
-"""What stands behind the proxies, the same for all: small answers, or bodies of 10 MB."""
+"""What stands behind the proxies, the same for all: small answers, or bodies of 10 MB.
+
+One process at three addresses, which are three endpoints to a proxy; or at one of them.
+"""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from benchmarks.peers.nginx import nginx
-from benchmarks.processes import OTHER_CORES, Launch, free_port, listening
+from benchmarks.processes import LOOPBACK, OTHER_CORES, Launch, free_port, listening
 
+ONE: Final = LOOPBACK[:1]
 # 80 bytes of JSON
 _SMALL: Final = '{"servers":[{"namespace":"n8n","port":8082},{"namespace":"text","port":8083}]}\n\n'
 _ROW: Final = (
@@ -21,7 +25,7 @@ _HEAD: Final = """\
 add_header Cache-Control no-store; add_header Vary Accept;
     add_header X-Content-Type-Options nosniff; add_header X-RateLimit-Remaining 4711;"""
 _SERVER: Final = """\
-  server {{ listen 127.0.0.1:{port}; default_type application/json;
+  server {{ {listen} default_type application/json;
     location / {{ return 200 '{small}'; }}
     location = /tools/vary {{ add_header X-Answer $request_id; return 200 '{small}'; }}
     location = /tools/real {{ {head} add_header X-Answer 5f0c3a; return 200 '{real}'; }}
@@ -30,18 +34,23 @@ _SERVER: Final = """\
 
 
 @contextmanager
-def answers(folder: Path) -> Iterator[int]:
-    """nginx with constant answers; the port."""
+def answers(folder: Path, hosts: Sequence[str] = LOOPBACK) -> Iterator[Sequence[str]]:
+    """nginx with constant answers; its addresses."""
     port = free_port()
-    inside = _SERVER.format(port=port, small=_SMALL, real=_REAL, head=_HEAD)
+    listen = " ".join(f"listen {address};" for address in addresses(hosts, port))
+    inside = _SERVER.format(listen=listen, small=_SMALL, real=_REAL, head=_HEAD)
     with listening(nginx(folder, inside), port, OTHER_CORES, folder):
-        yield port
+        yield addresses(hosts, port)
 
 
 @contextmanager
-def bodies(folder: Path) -> Iterator[int]:
-    """The upstream of `body_upstream`; the port."""
+def bodies(folder: Path) -> Iterator[Sequence[str]]:
+    """The upstream of `body_upstream`; its addresses."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.body_upstream", str(port)]
-    with listening(Launch(command), port, OTHER_CORES, folder):
-        yield port
+    command = [sys.executable, "-m", "benchmarks.body_upstream", str(port), *LOOPBACK]
+    with listening(Launch(command), port, OTHER_CORES, folder, host=LOOPBACK[-1]):
+        yield addresses(LOOPBACK, port)
+
+
+def addresses(hosts: Sequence[str], port: int) -> Sequence[str]:
+    return [f"{host}:{port}" for host in hosts]

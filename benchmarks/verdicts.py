@@ -1,16 +1,19 @@
 """Verdicts: which loads do the promises need, and is each of them kept?"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from benchmarks.cases import CASES
 from benchmarks.figures import Spread
 from benchmarks.peers.peer import Peer
 from benchmarks.processes import UnusableError
 from benchmarks.promises import Evidence, Promise
+from benchmarks.replicas.cases import CASES as SCENES
 from benchmarks.rounds import Plan
 from benchmarks.selection import Field
 from benchmarks.tables import table
+
+LOADS: Final = (*CASES, *SCENES)  # that promises may be about
 
 
 class Verdict(NamedTuple):
@@ -38,7 +41,7 @@ class Verdict(NamedTuple):
 def needed(promises: Sequence[Promise], field: Field, builds: Sequence[Peer]) -> Plan:
     """The cases that the promises are about, each with those that take part for their sake."""
     plan = []
-    for case in CASES:
+    for case in LOADS:
         sources = [each.source for each in promises if case.key in each.source.cases]
         wanted = {peer for source in sources for peer in source.beside}
         if any(source.of_a_build for source in sources):

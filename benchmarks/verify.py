@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.cases import CASES
 from benchmarks.figures import Measurements
+from benchmarks.peers.builds import OURS
 from benchmarks.peers.peer import Peer
-from benchmarks.peers.toolproxy import COMPILED, TOOLPROXY, best_home
+from benchmarks.peers.toolproxy import COMPILED, TOOLPROXY
 from benchmarks.progress import Progress
 from benchmarks.promises import PROMISES, Evidence
 from benchmarks.report import Setting, case_tables, facts, not_comparable, where, write
 from benchmarks.rounds import measure
 from benchmarks.selection import Field, take_the_field
-from benchmarks.verdicts import Verdict, as_rows, judge, needed, verdict_table
+from benchmarks.verdicts import LOADS, Verdict, as_rows, judge, needed, verdict_table
 
 _ROUNDS: Final = 5
 _SECONDS: Final = 3.0
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, print, write `verify.json` and `verify.md`; 1 when a promise is missed."""
     beside = {peer for promise in PROMISES for peer in promise.source.beside}
-    field = take_the_field({*beside, TOOLPROXY, COMPILED}, CASES, patient=True)
+    field = take_the_field({*beside, TOOLPROXY, COMPILED}, LOADS, patient=True)
     builds = [build for build in (COMPILED, TOOLPROXY) if build in field.versions]
     plan = needed(PROMISES, field, builds)
     measured = measure(plan, options.rounds, options.seconds)
@@ -72,7 +72,7 @@ def _judge_builds(
     with Progress(len(turns)) as progress:
         for build, promise in turns:
             progress.at(promise.words)
-            verdict = judge(promise, field, Evidence(measured, build, best_home()))
+            verdict = judge(promise, field, Evidence(measured, build, OURS.best_home()))
             verdicts[build].append(verdict)
     return verdicts
 

@@ -54,6 +54,9 @@ REAL_VARY: Final = REAL + _NO_TWO_ALIKE.format(
 )
 
 
+SESSION: Final = _POST + 'wrk.headers["X-Session"] = "4711"\n'
+
+
 def one_after_the_other(tools: int) -> str:
     """Calls of `bench.t0000` and so many after it, in turn."""
     return f"""{_POST}

@@ -4,7 +4,7 @@ The recorder is fed from the hot path, so it appends and counts later. Time is a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -28,6 +28,14 @@ class Fault(StrEnum):
     CLOSED = "closed"
     TIMEOUT = "timeout"
     MALFORMED = "malformed"
+
+
+class Call(NamedTuple):
+    """One call that is over."""
+
+    due_ns: int
+    took_ns: int  # since it was due
+    good: bool
 
 
 class Row(NamedTuple):
@@ -134,9 +142,12 @@ class Ending(NamedTuple):
 
 
 class Recorder:
-    """Takes down what becomes of each call that was due since `from_ns`."""
+    """Takes down what becomes of each call that was due since `from_ns`; `on_call` is told it."""
 
-    def __init__(self, from_ns: int, end_ns: int) -> None:
+    def __init__(
+        self, from_ns: int, end_ns: int, on_call: Callable[[Call], None] | None = None
+    ) -> None:
+        self._on_call = on_call
         self._from_ns = from_ns
         self._end_ns = end_ns
         self._latencies: list[int] = []
@@ -162,10 +173,14 @@ class Recorder:
             self._latencies.append((now_ns - due_ns) // 1000)
             self._services.append((now_ns - sent_ns) // 1000)
             self._statuses.append(status)
+            if self._on_call is not None:
+                self._on_call(Call(due_ns, now_ns - due_ns, status < FIRST_ERROR))
 
     def failed(self, due_ns: int, now_ns: int, fault: Fault, detail: str) -> None:
         if due_ns < self._from_ns:
             return
+        if self._on_call is not None:
+            self._on_call(Call(due_ns, now_ns - due_ns, good=False))
         self._now.faults[fault] += 1
         self._examples.setdefault(fault, detail)
         if fault is Fault.TIMEOUT:

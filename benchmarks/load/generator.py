@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.load.crew import Crew
 from benchmarks.load.dial import Dialer, tls_context
-from benchmarks.load.figures import Ending, Figures, Recorder, Row
+from benchmarks.load.figures import Call, Ending, Figures, Recorder, Row
 from benchmarks.load.pace import NS, ClosedPace, OpenPace, Pace
 from benchmarks.load.plan import Plan
 
@@ -25,10 +25,13 @@ _ABANDONS: Final = 2
 _SCHEDSTAT: Final = Path("/proc/self/schedstat")
 
 
-async def generate(plan: Plan, on_row: Callable[[Row], None]) -> Figures:
+async def generate(
+    plan: Plan, on_row: Callable[[Row], None], on_call: Callable[[Call], None] | None = None
+) -> Figures:
     """Open every line, make the calls, wait for their answers; `UnreachableError`.
 
-    `on_row` is given each second as it is over. SIGINT and SIGTERM end the load early.
+    `on_row` is given each second as it is over, `on_call` each measured call. SIGINT and SIGTERM
+    end the load early.
     """
     tls = tls_context(plan.authorities, insecure=plan.insecure) if plan.target.tls else None
     crew = Crew(plan, Dialer(plan.target, tls, plan.timeout_s))
@@ -37,7 +40,7 @@ async def generate(plan: Plan, on_row: Callable[[Row], None]) -> Figures:
     gc.freeze()
     try:
         await crew.open_lines()
-        return await _Course(plan, crew, on_row).run()
+        return await _Course(plan, crew, on_row, on_call).run()
     finally:
         crew.dismiss()
         gc.unfreeze()
@@ -59,7 +62,13 @@ class _Cpu(NamedTuple):
 class _Course:
     """A load in its course. After one `stop` no call begins, after two no answer is awaited."""
 
-    def __init__(self, plan: Plan, crew: Crew, on_row: Callable[[Row], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        crew: Crew,
+        on_row: Callable[[Row], None],
+        on_call: Callable[[Call], None] | None,
+    ) -> None:
         self._crew = crew
         self._on_row = on_row
         self._tick_s = _CLOSED_TICK_S if plan.rate_per_s is None else _OPEN_TICK_S
@@ -67,7 +76,7 @@ class _Course:
         self._from_ns = start_ns + int(plan.warmup_s * NS)
         self._sweep_ns = start_ns
         self._pace = _pace(plan, start_ns)
-        self._recorder = Recorder(self._from_ns, self._pace.end_ns)
+        self._recorder = Recorder(self._from_ns, self._pace.end_ns, on_call)
         self._stops = 0
 
     async def run(self) -> Figures:

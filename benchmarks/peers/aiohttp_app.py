@@ -1,4 +1,4 @@
-"""The plain aiohttp proxy itself: `python -m benchmarks.peers.aiohttp_app PORT UPSTREAM_PORT`."""
+"""The plain aiohttp proxy itself: `python -m benchmarks.peers.aiohttp_app PORT UPSTREAM`."""
 
 import sys
 import uuid
@@ -40,9 +40,9 @@ async def _session(app: web.Application) -> AsyncIterator[None]:
 
 
 def main() -> None:
-    port, upstream_port = sys.argv[1:]
+    port, upstream = sys.argv[1:]
     app = web.Application()
-    app[_UPSTREAM] = f"http://127.0.0.1:{upstream_port}"
+    app[_UPSTREAM] = f"http://{upstream}"
     app.cleanup_ctx.append(_session)
     app.router.add_post("/tools/bench.{tool}", call)
     loop = uvloop.new_event_loop()

@@ -1,6 +1,6 @@
 """The FastAPI + httpx gateway itself, as such gateways are commonly made; run under uvicorn.
 
-`UPSTREAM_PORT` in the environment says where the tools are.
+`UPSTREAM` in the environment says where the tools are.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 
 from benchmarks.peers.tools import TOOLS
 
-_UPSTREAM: Final = f"http://127.0.0.1:{os.environ['UPSTREAM_PORT']}"
+_UPSTREAM: Final = f"http://{os.environ['UPSTREAM']}"
 _URLS: Final = {f"bench.{tool}": f"{_UPSTREAM}/tools/{tool}" for tool in TOOLS}
 
 

@@ -26,16 +26,16 @@ def _launch(place: Place) -> Launch:
     command += ["--host", "127.0.0.1", "--port", str(place.port), "--no-access-log"]
     command += ["--log-level", "error", "--loop", "uvloop", "--http", "httptools"]
     command += ["--timeout-keep-alive", "75"]  # as the others; its default of 5 s is its own
-    return Launch(command, {**os.environ, "UPSTREAM_PORT": str(place.upstream_port)})
+    return Launch(command, {**os.environ, "UPSTREAM": place.upstream[0]})
 
 
 FASTAPI: Final = Peer(
     key="fastapi",
     title="FastAPI + httpx",
     colour="#c8553d",
-    apart="as such gateways are commonly made: one worker, one shared client; it parses and writes"
-    " anew the JSON of calls and answers, holds whole bodies in memory, and passes no other header"
-    " than its own on",
+    apart="as such gateways are commonly made: one worker, one shared client, one"
+    " endpoint; it parses and writes anew the JSON of calls and answers, holds whole bodies in"
+    " memory, and passes no other header than its own on",
     missing=_missing,
     version=_version,
     launch=_launch,

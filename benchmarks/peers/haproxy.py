@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from functools import partial
 from typing import Final
 
 from benchmarks.peers.peer import Peer, Place
@@ -24,8 +25,14 @@ frontend callers
   http-request set-header X-Request-Id %[uuid()]
   default_backend tools
 backend tools
-  server upstream 127.0.0.1:{upstream_port}
+  {backend}
+{servers}
 """
+_ROUND_ROBIN: Final = ("balance roundrobin", "")
+_LEASTCONN: Final = (
+    "balance leastconn\n  option redispatch 1\n  option httpchk GET /health",
+    "check observe layer7 error-limit 10 on-error mark-down",
+)
 
 
 def _missing() -> str | None:
@@ -37,9 +44,13 @@ def _version() -> str:
     return said.stdout.decode().split()[2]
 
 
-def _launch(place: Place) -> Launch:
+def _launch(backend: str, of_server: str, place: Place) -> Launch:
+    servers = "\n".join(
+        f"  server upstream{number} {address} {of_server}"
+        for number, address in enumerate(place.upstream)
+    )
     conf = place.folder / "haproxy.cfg"
-    conf.write_text(_CONF.format(port=place.port, upstream_port=place.upstream_port))
+    conf.write_text(_CONF.format(port=place.port, backend=backend, servers=servers))
     return Launch(["haproxy", "-db", "-f", str(conf)])
 
 
@@ -47,9 +58,19 @@ HAPROXY: Final = Peer(
     key="haproxy",
     title="HAProxy",
     colour="#6b8fb5",
-    apart="one thread; `http-reuse always`, the path rewritten by a regular expression; no health"
-    " checks, no metrics endpoint, no trace context",
+    apart="one thread; `http-reuse always`, the path rewritten by a regular expression; round"
+    " robin; no health checks, no metrics endpoint, no trace context",
     missing=_missing,
     version=_version,
-    launch=_launch,
+    launch=partial(_launch, *_ROUND_ROBIN),
+)
+LEASTCONN: Final = Peer(
+    key="haproxy-least",
+    title="HAProxy, leastconn",
+    colour="#d9822b",
+    apart="one thread; `leastconn`, `option redispatch 1`, `option httpchk`, `check observe layer7"
+    " error-limit 10 on-error mark-down`, otherwise its defaults (a check every 2 s)",
+    missing=_missing,
+    version=_version,
+    launch=partial(_launch, *_LEASTCONN),
 )

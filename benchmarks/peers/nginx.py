@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +28,10 @@ http {{
 {inside}
 }}
 """
+_KEEPALIVE: Final = 512  # idle connections: more than any load here leaves
 # Bodies are passed on as they come, as by the others, and never put on a disk.
 _PROXY: Final = """\
-  upstream tools {{ server 127.0.0.1:{upstream_port}; keepalive 64;
+  upstream tools {{ {method} {servers} keepalive {keepalive};
     keepalive_requests 1000000000; }}
   server {{ listen 127.0.0.1:{port};
     client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0;
@@ -56,19 +58,33 @@ def _version() -> str:
     return said.stderr.decode().rpartition("/")[2].strip()
 
 
-def _launch(place: Place) -> Launch:
-    inside = _PROXY.format(port=place.port, upstream_port=place.upstream_port)
+def _launch(method: str, place: Place) -> Launch:
+    servers = " ".join(f"server {address};" for address in place.upstream)
+    inside = _PROXY.format(port=place.port, method=method, servers=servers, keepalive=_KEEPALIVE)
     return nginx(place.folder, inside)
 
 
+_APART: Final = (
+    "one worker; `proxy_request_buffering off`, no temporary files, otherwise its defaults"
+    " (answers are buffered in memory; `max_fails=1 fail_timeout=10s`, `proxy_next_upstream error"
+    " timeout`)"
+)
 NGINX: Final = Peer(
     key="nginx",
     title="nginx",
     colour="#2f9e6e",
-    apart="one worker; `proxy_request_buffering off`, no temporary files, otherwise its defaults"
-    " (answers are buffered in memory); no health checks, no metrics, no trace context, and a"
+    apart=f"{_APART}; round robin; no active health checks, no metrics, no trace context, and a"
     " change of its tools takes a reload by new workers",
     missing=missing,
     version=_version,
-    launch=_launch,
+    launch=partial(_launch, ""),
+)
+LEAST_CONN: Final = Peer(
+    key="nginx-least",
+    title="nginx, least_conn",
+    colour="#9ccc65",
+    apart="the same with `least_conn`",
+    missing=missing,
+    version=_version,
+    launch=partial(_launch, "least_conn;"),
 )

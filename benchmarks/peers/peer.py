@@ -4,7 +4,7 @@ Knows what all of them have in common. Knows none of them.
 """
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,19 @@ from benchmarks.processes import PROXY_CORES, Launch, free_port, listening
 
 
 class Place(NamedTuple):
-    """Where a peer is to run: a folder for its files, its port, and the upstream's."""
+    """Where a peer is to run: a folder for its files, its port, and the upstream's addresses."""
 
     folder: Path
     port: int
-    upstream_port: int
+    upstream: Sequence[str]  # `host:port`, one for each endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One way of carrying `/tools/bench.<tool>` to the upstream's `/tools/<tool>`.
 
-    All add a request id, keep connections on both sides, and write no access log.
+    All add a request id, keep connections on both sides, spread calls over the upstream's addresses
+    (but for those that say otherwise), and write no access log.
     """
 
     key: str
@@ -67,10 +68,10 @@ class Running:
 
 @contextmanager
 def running(
-    peer: Peer, folder: Path, upstream_port: int, cores: frozenset[int] = PROXY_CORES
+    peer: Peer, folder: Path, upstream: Sequence[str], cores: frozenset[int] = PROXY_CORES
 ) -> Iterator[Running]:
     """A peer before this upstream, until the end of the block."""
     folder.mkdir(parents=True)
-    place = Place(folder, free_port(), upstream_port)
+    place = Place(folder, free_port(), upstream)
     with listening(peer.launch(place), place.port, cores, folder) as process:
         yield Running(peer, place.port, process)

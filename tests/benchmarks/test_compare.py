@@ -1,26 +1,11 @@
 """The command itself, as short as it goes."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import orjson
 import pytest
 
-from tests.support.sidecar import ROOT
-
-WITHIN_S = 50.0
-
-
-def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "benchmarks", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-    )
+from tests.benchmarks.commands import benchmarks
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.figures import CALLS, CPU, FAILED, Measurements, Spread
+from benchmarks.figures import CALLS, CPU, FAILED, Measurements, Round, Spread
 
 
 def measured(case: str, **cpu_us: list[float]) -> Measurements:
@@ -8,7 +8,7 @@ def measured(case: str, **cpu_us: list[float]) -> Measurements:
     measurements = Measurements()
     for peer, values in cpu_us.items():
         for value in values:
-            measurements.add(case, peer, {CPU.key: value, FAILED.key: 0})
+            measurements.add(case, peer, Round({CPU.key: value, FAILED.key: 0}))
     return measurements
 
 
@@ -37,17 +37,23 @@ def test_a_ratio_is_that_of_the_medians_and_spreads_by_round() -> None:
     assert rounds.ratio("small", CPU, "ours", "theirs") == Spread(3.0, 1.5, 4.0)
 
 
+def test_a_difference_is_the_median_of_those_of_single_rounds() -> None:
+    rounds = measured("small", ours=[23.0, 130.0, 42.0], theirs=[20.0, 129.0, 40.0])
+
+    assert rounds.difference("small", CPU, "ours", "theirs") == Spread(2.0, 1.0, 3.0)
+
+
 def test_figures_of_one_case_do_not_mix_with_those_of_another() -> None:
     rounds = measured("small", ours=[20.0])
-    rounds.add("large", "ours", {CPU.key: 99.0})
+    rounds.add("large", "ours", Round({CPU.key: 99.0}))
 
     assert rounds.spread("small", "ours", CPU) == Spread(20.0, 20.0, 20.0)
 
 
 def test_failed_calls_are_added_up_and_none_is_not_a_row() -> None:
     rounds = measured("small", theirs=[10.0])
-    rounds.add("small", "ours", {CALLS.key: 1.0, FAILED.key: 2})
-    rounds.add("small", "ours", {CALLS.key: 1.0, FAILED.key: 3})
+    rounds.add("small", "ours", Round({CALLS.key: 1.0, FAILED.key: 2}))
+    rounds.add("small", "ours", Round({CALLS.key: 1.0, FAILED.key: 3}))
 
     assert rounds.failed() == {("small", "ours"): 5}
 

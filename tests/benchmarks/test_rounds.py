@@ -24,5 +24,5 @@ def test_a_case_is_over_before_the_next_begins() -> None:
     assert [(case.key, peer.key) for case, peer in turned(plan, 1)] == [
         ("small", "envoy"),
         ("small", "nginx"),
-        ("vary", "nginx"),
+        ("alone", "nginx"),
     ]

@@ -8,6 +8,8 @@ from benchmarks.peers.nginx import NGINX
 from benchmarks.peers.table import PEERS
 from benchmarks.peers.toolproxy import TOOLPROXY
 from benchmarks.processes import UnusableError
+from benchmarks.replicas.cases import CASES as SCENES
+from benchmarks.replicas.peers import LEAST
 from benchmarks.selection import Field, named, take_the_field
 
 
@@ -29,6 +31,14 @@ def test_what_is_missing_is_said_with_the_way_to_get_it(monkeypatch: pytest.Monk
 
     with pytest.raises(UnusableError, match=r"apt-get install nginx-light && apt-get install wrk"):
         take_the_field([NGINX], CASES, patient=False)
+
+
+def test_scenes_bring_their_own_upstream_and_need_no_wrk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+
+    field = take_the_field([NGINX, LEAST], SCENES, patient=False)
+
+    assert ([*field.versions], [*field.left_out]) == ([LEAST], [NGINX.title])
 
 
 def test_a_case_is_planned_for_those_that_are_here() -> None:

@@ -3,11 +3,24 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import CPU, Measurements, Spread
+from benchmarks.figures import CPU, Measurements, Round, Spread
 from benchmarks.peers.envoy import ENVOY
 from benchmarks.peers.nginx import NGINX
 from benchmarks.peers.toolproxy import COMPILED, MANY_TOOLS, TEN_TOOLS, TOOLPROXY
-from benchmarks.promises import PROMISES, Bar, Evidence, Promise, Source, own, own_worst, ratio
+from benchmarks.promises import (
+    PROMISES,
+    Bar,
+    Evidence,
+    Promise,
+    Source,
+    of_one,
+    own,
+    own_worst,
+    ratio,
+    worst_of,
+)
+from benchmarks.replicas.course import P99_AFTER
+from benchmarks.replicas.peers import LEAST
 from benchmarks.selection import Field
 from benchmarks.verdicts import as_rows, judge, needed, verdict_table
 
@@ -18,7 +31,7 @@ def evidence(**cpu_us: list[float]) -> Evidence:
     measured = Measurements()
     for peer, values in cpu_us.items():
         for value in values:
-            measured.add("small", peer, {CPU.key: value})
+            measured.add("small", peer, Round({CPU.key: value}))
     return Evidence(measured, TOOLPROXY, Path())
 
 
@@ -83,6 +96,13 @@ def test_our_own_figure_is_the_median_or_the_worst(
     assert source(CPU, "small").figure(it) == Spread(value, 1.0, 3.0)
 
 
+def test_a_figure_may_be_that_of_one_proxy_or_the_worst_of_several() -> None:
+    it = evidence(nginx=[1.0, 2.0, 3.0], envoy=[4.0])
+
+    assert of_one(CPU, "small", NGINX).figure(it) == Spread(2.0, 1.0, 3.0)
+    assert worst_of(CPU, "small", NGINX, ENVOY).figure(it) == Spread(4.0, 1.0, 4.0)
+
+
 def test_a_promise_beside_one_that_is_left_out_is_not_kept() -> None:
     verdict = judge(Promise("it", ratio("small", CPU, ENVOY), Bar("≤", 1)), FIELD, evidence())
 
@@ -102,13 +122,16 @@ def test_only_what_the_promises_need_is_measured() -> None:
         Promise("a", ratio("small", CPU, NGINX)),
         Promise("b", ratio("small", CPU, ENVOY)),
         Promise("c", ratio("tools", CPU, TEN_TOOLS, of=MANY_TOOLS)),
+        Promise("d", of_one(P99_AFTER, "slow", LEAST)),
     ]
+    field = Field({**FIELD.versions, LEAST: "1"}, {})
 
-    plan = needed(promises, FIELD, [TOOLPROXY])
+    plan = needed(promises, field, [TOOLPROXY])
 
     assert [(case.key, [peer.key for peer in peers]) for case, peers in plan] == [
         ("small", ["nginx", "toolproxy"]),
         ("tools", ["tools10", "tools100000"]),
+        ("slow", ["least_request"]),
     ]
 
 

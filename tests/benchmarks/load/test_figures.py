@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.load.figures import Ending, Fault, Figures, Recorder, Row
+from benchmarks.load.figures import Call, Ending, Fault, Figures, Recorder, Row
 from benchmarks.load.pace import NS
 from tests.benchmarks.load.made import figures
 
@@ -114,6 +114,22 @@ def test_calls_that_timed_out_or_were_never_sent_have_waited_so_long() -> None:
 
     assert (made.calls, made.latency.total, made.lateness.unsent) == (2, 3, 2)
     assert round(made.latency.at_ms(100) or 0) == 1000
+
+
+def test_each_measured_call_is_told_of_with_how_it_ended() -> None:
+    calls: list[Call] = []
+    recorder = Recorder(NS, 2 * NS, calls.append)
+    recorder.answered(NS - 1, NS, NS + 1, 200)
+    recorder.answered(NS, NS + 3, NS + 5, 302)
+    recorder.answered(NS + 1, NS + 3, NS + 7, 503)
+
+    recorder.failed(NS + 2, NS + 10, Fault.RESET, "")
+
+    assert calls == [
+        Call(NS, 5, good=True),
+        Call(NS + 1, 6, good=False),
+        Call(NS + 2, 8, good=False),
+    ]
 
 
 def test_rate_counts_only_what_was_answered_without_an_error() -> None:
