@@ -262,11 +262,11 @@ class Exchange(Carriage):
     ) -> None:
         """Wait until the next attempt may begin; raises the `failure` when none may any more.
 
-        Where others do well, one is worth waiting for; where all is lost, more calls are no help.
+        While an endpoint has not failed, a place is worth waiting for; where all have, none is.
         """
         if not self._retrying:
             if not cluster.may_retry():
-                if not cluster.partly_well:
+                if not cluster.is_hopeful:
                     self._record.flag = "URX"
                     raise failure
                 await wait_for(cluster.retries, cluster.spec.namespace, None)

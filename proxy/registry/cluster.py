@@ -79,7 +79,7 @@ class Cluster:
             names = {tool.name for tool in spec.tools}
             self._serial = {name: gate for name, gate in self._serial.items() if name in names}
         for gate in self._serial.values():
-            gate.configure(1, *_line(spec))
+            gate.configure(1, *_room(spec)[1:])
         if spec.endpoints != before.endpoints:
             return self._rebuild(now)
         for each in self.endpoints:
@@ -106,7 +106,7 @@ class Cluster:
         """The gate of a tool that takes one call at a time."""
         gate = self._serial.get(tool)
         if gate is None:
-            gate = self._serial[tool] = Gate(1, *_line(self.spec))
+            gate = self._serial[tool] = Gate(1, *_room(self.spec)[1:])
         return gate
 
     def _rebuild(self, now: float) -> list[Endpoint]:
@@ -315,6 +315,11 @@ class Cluster:
         return any(each.outlier.well for each in self.usable)
 
     @property
+    def is_hopeful(self) -> bool:
+        """Is there an endpoint in use of which the last call, if any, did not fail?"""
+        return any(not each.outlier.errors for each in self.usable)
+
+    @property
     def queued(self) -> int:
         """Calls that wait for their turn, at the server or at one of its tools."""
         return self.gate.queued + sum(gate.queued for gate in self._serial.values())
@@ -341,8 +346,4 @@ _BEST_FIRST: Final = (Verdict.HEALTHY, Verdict.UNKNOWN, Verdict.UNHEALTHY, Verdi
 def _room(spec: Server) -> tuple[int, int, int]:
     """How many calls may go at once, wait, and do either."""
     at_once = 1 if not spec.upstream_dependencies.concurrency_safe else spec.limits.max_connections
-    return (at_once, *_line(spec))
-
-
-def _line(spec: Server) -> tuple[int, int]:
-    return spec.limits.max_pending, spec.limits.max_requests
+    return at_once, spec.limits.max_pending, spec.limits.max_requests

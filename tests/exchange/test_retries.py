@@ -279,17 +279,6 @@ def retried(t: Transcript, calls: int) -> list[int]:
     return [answered(each) for each in callers[::2]]
 
 
-def test_three_retries_may_be_in_flight_and_one_more_is_refused(begin: Begin) -> None:
-    t = begin(f"{TWO}\nretry: {{budget: 0}}\noutlier: {{consecutive_errors: 100}}")
-
-    assert retried(t, 4) == [0, 0, 0, 502]
-    assert (t.records[-1].flag, t.records[-1].code, t.cluster.retries.busy) == (
-        "URX",
-        "connect_failed",
-        3,
-    )
-
-
 def test_more_retries_may_be_in_flight_where_many_calls_are(begin: Begin) -> None:
     t = begin(f"{TWO}\nretry: {{budget: 0.6}}\noutlier: {{consecutive_errors: 100}}")
 

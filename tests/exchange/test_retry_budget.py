@@ -1,15 +1,15 @@
 """Retries beyond the budget: they wait where others do well, and are refused elsewhere."""
 
-from tests.support.replicas import FIRST, OK, TWO, answered, asked, asking, call, waits
+from tests.support.replicas import FIRST, OK, SECOND, TWO, answered, asked, asking, call, waits
 from tests.support.transcript import Begin, Peer, Transcript
 
 THREE_AT_ONCE = f"{TWO}\nretry: {{budget: 0}}\noutlier: {{consecutive_errors: 100}}"
 
 
-def beyond_the_budget(t: Transcript) -> list[Peer]:
-    """Four calls that find the first endpoint dead while the second is known to do well."""
+def beyond_the_budget(t: Transcript, second_says: int = 200) -> list[Peer]:
+    """Four calls that find the first endpoint dead; the second's last answer was this."""
     call(t, {})
-    call(t, {})
+    call(t, {SECOND: second_says})
     t.refusing = {FIRST}
     for peer in t.upstreams:
         if peer.host == FIRST:
@@ -47,3 +47,25 @@ def test_retry_waits_no_longer_than_its_deadline(begin: Begin) -> None:
 
     assert answered(callers[3]) == 504
     assert repr(t.cluster.retries) == "<Gate 0 busy, 0 queued>"
+
+
+def test_retry_beyond_the_budget_is_refused_where_the_other_endpoint_failed_too(
+    begin: Begin,
+) -> None:
+    t = begin(THREE_AT_ONCE)
+
+    callers = beyond_the_budget(t, second_says=503)
+
+    assert [answered(each) for each in callers] == [0, 0, 0, 502]
+    assert (t.records[-1].flag, t.records[-1].code) == ("URX", "connect_failed")
+    assert repr(t.cluster.retries) == "<Gate 3 busy, 0 queued>"
+
+
+def test_retry_beyond_the_budget_waits_for_an_endpoint_that_nobody_has_tried(begin: Begin) -> None:
+    t = begin(THREE_AT_ONCE)
+    t.refusing = {FIRST}
+
+    callers = [asking(t) for _ in range(8)][::2]
+
+    assert [answered(each) for each in callers] == [0, 0, 0, 0]
+    assert repr(t.cluster.retries) == "<Gate 3 busy, 1 queued>"
