@@ -118,6 +118,7 @@ def test_name_is_asked_for_again_when_its_address_fails(
     names = Names(tmp_path, moves=[A])
     with at_two_addresses(tmp_path) as upstreams:
         sidecar = start_sidecar(named("moves", upstreams[A].port), extra=names.environment)
+        assert eventually(lambda: state_of(sidecar, "moves").status == "healthy")
         assert call(sidecar, tool("moves")).by == A
 
         names.change(moves=[B])
@@ -159,7 +160,8 @@ def at_two_addresses(directory: Path) -> Iterator[dict[str, Upstream]]:
 
 
 def named(name: str, port: int) -> Server:
-    return server(name, f"http://{name}.test:{port}", tools=[name], health=QUICK, slow_start=0)
+    url = f"http://{name}.test:{port}"
+    return server(name, url, tools=[name], health=QUICK, balance="round_robin", slow_start=0)
 
 
 def tool(name: str) -> str:
@@ -172,7 +174,7 @@ def _served(sidecar: Sidecar, name: str) -> Counter[str]:
 
 def _connections_for(upstream: Upstream, name: str) -> int:
     """How many of its open ones were opened for this name."""
-    opened = [each for each in upstream.seen.open_connections if each.requests]
+    opened = upstream.seen.open_connections
     return sum(each.requests[0].target == f"/tools/{name}" for each in opened)
 
 

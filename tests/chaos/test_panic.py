@@ -23,7 +23,9 @@ def test_ejected_endpoint_is_taken_back_when_another_is_lost(
     upstreams = start_upstreams(3)
     dead, sick, well = upstreams
     sick.plays(answers(503))
-    sidecar = start_sidecar(replicas(upstreams, outlier=EJECTS, circuit=NEVER_OPEN))
+    sidecar = start_sidecar(
+        replicas(upstreams, balance="round_robin", outlier=EJECTS, circuit=NEVER_OPEN)
+    )
 
     with nothing_left_over(sidecar), Load(sidecar, callers=CALLERS) as load:
         assert eventually(lambda: state_of(sidecar).endpoint(sick.url).ejected)

@@ -47,7 +47,7 @@ def servers(upstreams: list[Upstream]) -> list[Server]:
     """One that will be tripped, and one with an endpoint that will be ejected."""
     return [
         replicas(upstreams[:1], namespace="tripped", circuit=AT_REST),
-        replicas(upstreams, outlier=EJECTS, circuit=NEVER_OPEN),
+        replicas(upstreams, balance="round_robin", outlier=EJECTS, circuit=NEVER_OPEN),
     ]
 
 

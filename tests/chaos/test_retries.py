@@ -91,7 +91,9 @@ def test_retry_goes_to_another_endpoint(
 ) -> None:
     upstreams = start_upstreams(2)
     upstreams[0].plays(RESETS_IF_REUSED, ANSWERS)
-    sidecar = start_sidecar(replicas(upstreams, tools=IDEMPOTENT, outlier=NEVER_EJECTED))
+    sidecar = start_sidecar(
+        replicas(upstreams, tools=IDEMPOTENT, balance="round_robin", outlier=NEVER_EJECTED)
+    )
 
     with nothing_left_over(sidecar), Load(sidecar, callers=CALLERS) as load:
         load.goes_on(CALLS)

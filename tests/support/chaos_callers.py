@@ -16,6 +16,13 @@ CALL: Final = "/tools/o.call"
 _NUMBERS: Final[Iterator[int]] = itertools.count()
 
 
+class Span(NamedTuple):
+    """The time in which something happened: not before it began, and over when it ended."""
+
+    began_at: float
+    ended_at: float
+
+
 class Outcome(NamedTuple):
     """One call: `said` is the upstream's status, our `status code`, or `broken off`.
 
@@ -36,6 +43,9 @@ class Outcome(NamedTuple):
     @property
     def ok(self) -> bool:
         return self.said == "200"
+
+    def was_under_way(self, span: Span) -> bool:
+        return self.began_at < span.ended_at and span.began_at < self.ended_at
 
 
 def call_on(

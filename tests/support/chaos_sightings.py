@@ -1,6 +1,6 @@
 """What an upstream process saw, read from the file in which it wrote that down.
 
-Calls are all requests but probes; connections are all but those that were a probe's.
+Calls are all requests but probes; connections are all that brought a call.
 """
 
 from collections import Counter
@@ -22,7 +22,6 @@ class SeenCall:
     call: str
     method: str
     target: str
-    turn: int  # which request of its connection it was, from 1
     began_at: float
     ended_at: float = _FOREVER
     answered: bool = False
@@ -41,8 +40,8 @@ class SeenConnection:
     closed_at: float = _FOREVER
 
     @property
-    def is_a_probes(self) -> bool:
-        return any(request.target == _PROBED for request in self.requests)
+    def calls(self) -> list[SeenCall]:
+        return [request for request in self.requests if request.target != _PROBED]
 
 
 class Sightings:
@@ -54,12 +53,12 @@ class Sightings:
         self._connections: dict[str, SeenConnection] = {}
 
     def __repr__(self) -> str:
-        return f"<Sightings {self._path.stem}: {len(self.calls)} calls, {len(self.probes)} probes>"
+        return f"<Sightings {self._path.stem}: {len(self.calls)} calls>"
 
     @property
     def connections(self) -> Sequence[SeenConnection]:
         self._read_on()
-        return [each for each in self._connections.values() if not each.is_a_probes]
+        return [each for each in self._connections.values() if each.calls]
 
     @property
     def open_connections(self) -> Sequence[SeenConnection]:
@@ -68,18 +67,12 @@ class Sightings:
     @property
     def calls(self) -> Sequence[SeenCall]:
         """In the order in which they came."""
-        found = [request for each in self.connections for request in each.requests]
+        found = [request for each in self.connections for request in each.calls]
         return sorted(found, key=lambda request: request.began_at)
 
     @property
-    def probes(self) -> Sequence[SeenCall]:
-        self._read_on()
-        probed = [each for each in self._connections.values() if each.is_a_probes]
-        return [request for each in probed for request in each.requests]
-
-    @property
     def received_bytes(self) -> int:
-        """All that came on connections that were not a probe's."""
+        """All that came on connections that brought a call."""
         return sum(each.received_bytes for each in self.connections)
 
     def _read_on(self) -> None:
@@ -97,8 +90,8 @@ class Sightings:
                 self._connections[name] = SeenConnection(at)
             case [float(), "received", str(name), int(size_bytes)]:
                 self._connections[name].received_bytes += size_bytes
-            case [float(at), "request", str(name), str(call), str(method), str(target), int(turn)]:
-                seen = SeenCall(call, method, target, turn, at)
+            case [float(at), "request", str(name), str(call), str(method), str(target)]:
+                seen = SeenCall(call, method, target, at)
                 self._connections[name].requests.append(seen)
             case [float(at), "answered", str(name)]:
                 answered = self._connections[name].requests[-1]

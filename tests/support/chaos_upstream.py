@@ -86,7 +86,7 @@ class Conversation:
         named = {name.lower(): value.strip() for name, _, value in map(_split, fields)}
         self._call = named.get("x-call", "")
         self._requests += 1
-        self._note("request", self._call, method, target, self._requests)
+        self._note("request", self._call, method, target)
         self._take_body(named)
         script = self._upstream.script_for(target.partition("?")[0])
         for step in script.steps:
