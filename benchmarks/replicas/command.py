@@ -27,7 +27,8 @@ _NOT_COMPARABLE: Final = """\
 - Only balancing notices slowness here: ejection, breakers and health checks act on errors.
 - Whoever compares calls in flight gives the slow replica one call at a time at least, so 5 in a
   second. That is more than 1 % of fewer than 500 calls/s, and p99 shows it: hence the rate. At
-  lower ones only balancing by latency (`peak_ewma`) keeps p99 low. The share of calls that took
+  lower ones only balancing by latency keeps p99 low (`peak_ewma`; and the sidecar's
+  `least_request`, which leaves an equal alone that is far behind). The share of calls that took
   100 ms or more tells how near p99 is to that, and a machine that others use brings it nearer:
   calls that were held up leave together, and some of them for the slow replica.
 - Calls due within the same millisecond are sent together.

@@ -26,7 +26,6 @@ from tests.support.waiting import eventually
 BROKEN: Final = CALL.replace("o.", "broken.")
 ERRORS: Final = 5
 CALLERS: Final = 9
-FEW: Final = 3  # each of which the budget has a retry for, whatever is known of the others
 HALF_A_HEAD: Final = sends(b"HTTP/1.1 200 OK\r\nContent-Le")
 HALF_AN_ANSWER: Final = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
 HALF_IN_CHUNKS: Final = sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
@@ -138,7 +137,7 @@ def test_endpoint_that_was_never_there_fails_no_call(
     upstreams[0].dies()
     sidecar = start_sidecar(replicas(upstreams))
 
-    with Load(sidecar, callers=FEW) as load:  # from the first moment on
+    with Load(sidecar, callers=CALLERS) as load:  # from the first moment on
         load.goes_on()
     with nothing_left_over(sidecar), Load(sidecar, callers=CALLERS) as later:
         later.goes_on()
@@ -159,7 +158,6 @@ def test_endpoint_that_refuses_is_ejected_though_its_probes_succeed(
         replicas(upstreams, health_url=elsewhere, outlier={"consecutive_errors": ERRORS})
     )
 
-    assert call(sidecar).ok  # so that one is known to do well
     with nothing_left_over(sidecar), Load(sidecar, callers=CALLERS) as load:
         assert eventually(lambda: state_of(sidecar).endpoint(deaf.url).ejected)
         load.goes_on()
