@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.chaos_callers import CALL, Load, call, said
 from tests.support.chaos_process import (
+    ANSWERS,
     CLOSES,
     HOLDS,
     RESETS,
@@ -127,6 +128,27 @@ def test_endpoint_that_breaks_its_answers_is_ejected(
     assert len(broken.seen.calls) == len(load.failures)
     assert metric(sidecar, "toolproxy_endpoint_ejections_total", endpoint=broken.url) == 1
     assert state_of(sidecar).circuit.state == "closed"
+
+
+@pytest.mark.slow
+def test_ejected_endpoint_takes_traffic_again_when_its_time_is_over(
+    start_upstreams: StartUpstreams, start_sidecar: StartSidecar
+) -> None:
+    upstreams = start_upstreams(3)
+    broken = upstreams[0]
+    broken.plays(answers(503))
+    outlier = {"consecutive_errors": ERRORS, "base_ejection": "1s"}
+    sidecar = start_sidecar(replicas(upstreams, outlier=outlier))
+
+    with nothing_left_over(sidecar), Load(sidecar, callers=CALLERS) as load:
+        assert eventually(lambda: state_of(sidecar).endpoint(broken.url).ejected)
+        broken.plays(ANSWERS)
+        back = load.is_served_by("a")
+
+    assert back, load
+    assert said(load.failures) == {"503": len(load.failures)}
+    assert ERRORS <= len(load.failures) < ERRORS + CALLERS
+    assert metric(sidecar, "toolproxy_endpoint_ejections_total", endpoint=broken.url) == 1
 
 
 @pytest.mark.slow
