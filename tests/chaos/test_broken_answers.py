@@ -18,6 +18,7 @@ from tests.support.chaos_process import (
     sends,
 )
 from tests.support.chaos_scene import NEVER_OPEN, StartUpstreams, replicas
+from tests.support.chaos_sightings import times_seen
 from tests.support.chaos_state import metric, nothing_left_over, state_of
 from tests.support.hardening_bystander import Bystander
 from tests.support.sidecar import Sidecar, registry
@@ -116,16 +117,18 @@ def test_endpoint_that_breaks_its_answers_is_ejected(
 ) -> None:
     upstreams = start_upstreams(3)
     broken = upstreams[0]
-    broken.plays(*steps)
     sidecar = start_sidecar(replicas(upstreams, outlier={"consecutive_errors": ERRORS}))
 
     with nothing_left_over(sidecar), Load(sidecar, callers=CALLERS) as load:
+        load.goes_on()  # the others do well, so the server as a whole does
+        broken.plays(*steps)
         assert eventually(lambda: state_of(sidecar).endpoint(broken.url).ejected)
         load.goes_on()
 
     assert said(load.failures).keys() == {told}
     assert ERRORS <= len(load.failures) < ERRORS + CALLERS  # what was under way when it went
-    assert len(broken.seen.calls) == len(load.failures)
+    assert {outcome.call for outcome in load.failures} <= times_seen([broken.seen]).keys()
+    assert set(times_seen(each.seen for each in upstreams).values()) == {1}
     assert metric(sidecar, "toolproxy_endpoint_ejections_total", endpoint=broken.url) == 1
     assert state_of(sidecar).circuit.state == "closed"
 
@@ -136,11 +139,12 @@ def test_ejected_endpoint_takes_traffic_again_when_its_time_is_over(
 ) -> None:
     upstreams = start_upstreams(3)
     broken = upstreams[0]
-    broken.plays(answers(503))
     outlier = {"consecutive_errors": ERRORS, "base_ejection": "1s"}
     sidecar = start_sidecar(replicas(upstreams, outlier=outlier))
 
     with nothing_left_over(sidecar), Load(sidecar, callers=CALLERS) as load:
+        load.goes_on()
+        broken.plays(answers(503))
         assert eventually(lambda: state_of(sidecar).endpoint(broken.url).ejected)
         broken.plays(ANSWERS)
         back = load.is_served_by("a")
