@@ -252,8 +252,8 @@ class TooManyConnectionsError(UnavailableError):
     closes = True
 
 
-class NoDescriptorError(TooManyConnectionsError):
-    """Not one more connection can be opened, this one to an upstream."""
+class NoRoomError(TooManyConnectionsError):
+    """Not one more connection to an upstream, or listener to events, can be had."""
 
     closes = False  # who is there already is served on
 

@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from proxy.config.settings import Settings, SettingsError
-from proxy.control_plane.app import Surfaces, application, paths
+from proxy.control_plane.app import Surfaces, application
 from proxy.control_plane.bridge import Bridge
 from proxy.control_plane.prober import Around, Prober
 from proxy.data_plane.door import Door, Entry
@@ -33,7 +33,7 @@ from proxy.registry.names import Names
 from proxy.registry.snapshot import Snapshot
 from proxy.registry.tls import TlsContexts
 from proxy.registry.watch import Watch
-from proxy.telemetry.metrics import Metrics
+from proxy.reporting import Reporting
 from proxy.wire.reader import HeadLimits
 
 _LOG = logging.getLogger("toolproxy")
@@ -59,16 +59,24 @@ class Sidecar:
         self._stop: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
-        self.registry = LiveRegistry(settings.registry.path, LoadRules.of(settings), environ)
-        self.metrics = Metrics()
+        self.reporting = Reporting()
+        self.metrics, self.hub = self.reporting.metrics, self.reporting.hub
+        self.registry = LiveRegistry(
+            settings.registry.path, LoadRules.of(settings), environ, self.hub.tell
+        )
         self._tls = TlsContexts()
         self._names = Names(lambda: self.registry.rules.deny, self.registry.endpoints_moved)
         self._pools = Pools(Means(_heads(settings), self._tls, self._names.resolve))
         # Names this process in Via: only our own mark must ever be taken for a loop.
         instance = f"toolproxy-{secrets.token_hex(4)}"
-        self._plane = Plane(instance, self.registry, self._pools, self.metrics.observe)
+        self._plane = Plane(instance, self.registry, self._pools, self.reporting.calls.publish)
         self._surfaces = Surfaces(
-            self.registry, self.metrics, instance, lambda: self._draining, lambda: self._plane.cors
+            self.registry,
+            self.metrics,
+            self.hub,
+            instance,
+            lambda: self._draining,
+            lambda: self._plane.cors,
         )
         self._prober = Prober(
             settings.health_check_interval_s,
@@ -102,7 +110,9 @@ class Sidecar:
         )
         await self._runner.setup()
         bridge = Bridge(
-            _server_of(self._runner), paths(app), self.metrics.observe, self._surfaces.instance
+            _server_of(self._runner),
+            self.reporting.control.publish,
+            self._surfaces.instance,
         )
         door = Door(self._plane, bridge, Rules(), Entry())  # settings come with `_apply`
         self._door = door
@@ -112,6 +122,7 @@ class Sidecar:
         address = await self._listen(door)
         door.start()
         self._own(self._watch().run())
+        self.hub.tell("gateway_started", {"message": f"Listening on {address}"})
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 50)
@@ -146,6 +157,7 @@ class Sidecar:
     def _registry_changed(self, snapshot: Snapshot, removed: list[Endpoint]) -> None:
         self._pools.forget(removed)
         self._prober.follow(snapshot, removed)
+        self.hub.forget()
         self.metrics.forget(
             lambda server, tool: (
                 server.encode() not in snapshot.servers
@@ -168,6 +180,7 @@ class Sidecar:
 
     def _apply(self, settings: Settings) -> None:
         self.settings = settings
+        self.reporting.apply(settings)
         self._plane.max_timeout_s = settings.max_timeout_s
         self._plane.cors = _cors(settings)
         self.registry.rules = LoadRules.of(settings)
@@ -211,9 +224,11 @@ class Sidecar:
 
     async def _drain(self) -> None:
         _LOG.info("Draining")
+        self.hub.tell("gateway_draining", {"message": "No more connections are accepted"})
         await asyncio.sleep(self.settings.drain_delay_s)
         if self._server is not None:
             self._server.close()
+        await self.hub.end_streams()
         if self._door is not None and not await self._door.drain(self.settings.drain_timeout_s):
             _LOG.warning("Cut %d connections that took too long", self._door.connections)
         self._end()

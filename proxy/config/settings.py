@@ -3,9 +3,8 @@
 Knows every key, its default and its type. Does not know what anybody does with it.
 """
 
-import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Literal
@@ -21,155 +20,32 @@ from proxy.config.document import (
     Problem,
     read_document,
 )
-from proxy.config.shape import (
-    Bytes,
-    Count,
-    PlainMapping,
-    PositiveBytes,
-    PositiveSeconds,
-    Seconds,
-    UnfitError,
-    fit,
-    kind_of,
-    text,
+from proxy.config.sections import (
+    Cors,
+    Events,
+    Limits,
+    Listen,
+    Names,
+    RegistrySettings,
+    Secrets,
+    Tracing,
+    Upstreams,
+    each,
+    file_path,
+    listen_of,
+    network,
 )
+from proxy.config.shape import PlainMapping, PositiveSeconds, Seconds, fit, kind_of
 
 
 class SettingsError(FindingsError):
     """The settings cannot be used; one line for each thing that is wrong."""
 
 
-def _each(read: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
-    """A list of strings, or one alone: `TOOLPROXY_ALLOWED_HOSTS=example.com`."""
-
-    def read_each(value: object) -> tuple[str, ...]:
-        if not isinstance(value, str | list):
-            raise TypeError(f"expected a list of strings, got {kind_of(value)}")
-        return tuple(read(item) for item in ([value] if isinstance(value, str) else value))
-
-    return read_each
-
-
-def _named(value: object) -> str:
-    name = text(value)
-    if not _VISIBLE.fullmatch(name):
-        raise ValueError("expected visible characters only")
-    return name
-
-
-def _network(value: object) -> str:
-    try:
-        return str(ipaddress.ip_network(text(value)))
-    except ValueError as error:
-        raise ValueError(f"expected a network such as 10.0.0.0/8: {error}") from None
-
-
-def _denial(value: object) -> str:
-    denied = text(value)
-    return denied if denied.startswith("unix:/") else _network(denied)
-
-
-def _origin(value: object) -> str:
-    origin = text(value).lower()
-    if origin != "*" and not _ORIGIN.fullmatch(origin):
-        raise ValueError("expected an origin such as https://example.com, or *")
-    return origin
-
-
-class Listen(Struct, frozen=True):
-    """Where callers come in; port 0 takes any free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def _listen(value: object) -> Listen:
-    match = _LISTEN.fullmatch(text(value))
-    if match is None:
-        raise ValueError("expected host:port, as in 0.0.0.0:8080 or [::1]:8080")
-    six, host, port = match.groups()
-    if int(port) > _MAX_PORT:
-        raise ValueError(f"a port is at most {_MAX_PORT}")
-    if six is not None:
-        try:
-            ipaddress.IPv6Address(six)
-        except ValueError:
-            raise ValueError("expected an IPv6 address between the brackets") from None
-    return Listen(six or host, int(port))
-
-
-Names = Annotated[tuple[str, ...], _each(_named)]
-
-
-class RegistrySettings(Struct, frozen=True, kw_only=True):
-    """Where the registry is and how it is taken."""
-
-    path: Annotated[str, _named] = "/app/config/registry.yaml"
-    poll_interval_s: PositiveSeconds = field(name="poll_interval", default=60.0)
-    strict: bool = False
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """What one caller may ask of us."""
-
-    request_line_bytes: PositiveBytes = field(name="request_line", default=8 * 1024)
-    head_bytes: PositiveBytes = field(name="head", default=32 * 1024)
-    fields: Count = 128
-    head_timeout_s: PositiveSeconds = field(name="head_timeout", default=10.0)
-    idle_s: PositiveSeconds = field(name="idle", default=75.0)
-    connections: Count = 10_000
-    read_buffer_bytes: PositiveBytes = field(name="read_buffer", default=64 * 1024)
-    high_water_bytes: PositiveBytes = field(name="high_water", default=256 * 1024)
-    low_water_bytes: Bytes = field(name="low_water", default=64 * 1024)
-
-    def __post_init__(self) -> None:
-        if self.low_water_bytes > self.high_water_bytes:
-            raise UnfitError("must not be above high_water", key="low_water")
-
-
-class Cors(Struct, frozen=True, kw_only=True):
-    """Which pages elsewhere may call; `headers` empty allows any that is asked for."""
-
-    origins: Annotated[tuple[str, ...], _each(_origin)] = ()
-    headers: Names = ()
-    credentials: bool = False
-    max_age_s: Seconds = field(name="max_age", default=600.0)
-
-    def __post_init__(self) -> None:
-        if self.credentials and "*" in self.origins:
-            raise UnfitError("cannot go together with the origin *", key="credentials")
-
-
-class Secrets(Struct, frozen=True, kw_only=True):
-    """What of the sidecar's secrets the registry may name: variables (or globs), one folder."""
-
-    env: Names = ()
-    dir: Annotated[str, _named] = "/run/secrets"
-
-    def __post_init__(self) -> None:
-        if not self.dir.startswith("/"):
-            raise UnfitError("must be an absolute path", key="dir")
-
-
-class Upstreams(Struct, frozen=True, kw_only=True):
-    """Where no endpoint may lie: networks, and `unix:` paths with all below them."""
-
-    deny: Annotated[tuple[str, ...], _each(_denial)] = (
-        "169.254.0.0/16",
-        "fe80::/10",
-        "unix:/run/docker.sock",
-        "unix:/var/run/docker.sock",
-        "unix:/run/containerd",
-    )
-
-
 class Settings(Struct, frozen=True, kw_only=True):
     """All that an operator may set, with what holds when nothing is said."""
 
-    listen: Annotated[Listen, _listen] = Listen("0.0.0.0", 8080)  # noqa: S104  # a sidecar serves its pod
+    listen: Annotated[Listen, listen_of] = Listen("0.0.0.0", 8080)  # noqa: S104  # a sidecar serves its pod
     registry: RegistrySettings = RegistrySettings()
     health_check_interval_s: PositiveSeconds = field(name="health_check_interval", default=60.0)
     defaults: PlainMapping = field(default_factory=dict)
@@ -178,12 +54,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     half_close: bool = False
     underscores: Literal["drop", "allow"] = "drop"
     allowed_hosts: Names = ()  # empty: any
-    trusted_proxies: Annotated[tuple[str, ...], _each(_network)] = ()
+    trusted_proxies: Annotated[tuple[str, ...], each(network)] = ()
     cors: Cors = Cors()
     secrets: Secrets = Secrets()
     upstreams: Upstreams = Upstreams()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    events: Events = Events()
     log_format: Literal["text", "json"] = "text"
+    access_log: Annotated[str, file_path] = ""
+    access_format: Literal["combined", "json"] = "combined"
+    tracing: Tracing = Tracing()
     drain_delay_s: Seconds = field(name="drain_delay", default=0.0)
     drain_timeout_s: Seconds = field(name="drain_timeout", default=25.0)
 
@@ -252,7 +132,7 @@ def _from_environment(environ: Mapping[str, str], root: dict[str, object]) -> It
 def _relisten(root: dict[str, object], said: Mapping[str, str]) -> str:
     """The address of the file, with the parts that the environment replaces."""
     try:
-        before = _listen(root.get("listen") or str(Settings().listen))
+        before = listen_of(root.get("listen") or str(Settings().listen))
     except (TypeError, ValueError):
         before = Settings().listen
     host = said.get("HOST", before.host).strip("[]")
@@ -301,7 +181,6 @@ def _upwards(path: Path) -> Iterator[Path]:
     return (path[:end] for end in range(len(path), 0, -1))
 
 
-_MAX_PORT: Final = 65535
 _PREFIX: Final = "TOOLPROXY_"
 _LEGACY: Final[dict[str, Path]] = {
     "REGISTRY_PATH": ("registry", "path"),
@@ -313,6 +192,3 @@ _LINK: Final = re.compile(
     r"TOOLPROXY_(\w+_)?"
     r"(SERVICE_(HOST|PORT(_\w+)?)=.*|PORT=\w+://.*|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?=.*)"
 )
-_VISIBLE: Final = re.compile(r"[!-~]+")
-_LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
-_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#]+")

@@ -12,9 +12,11 @@ from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
 from proxy import errors
-from proxy.control_plane import catalog, health, scrape
+from proxy.control_plane import catalog, events, health, scrape
+from proxy.control_plane.inner import matched
 from proxy.policy.browser import CorsRules, cors_fields
 from proxy.registry.live import LiveRegistry
+from proxy.telemetry.hub import Hub
 from proxy.telemetry.metrics import Metrics
 from proxy.wire.problem import problem
 from proxy.wire.trace import Trace
@@ -29,6 +31,7 @@ class Surfaces(NamedTuple):
 
     registry: LiveRegistry
     metrics: Metrics
+    hub: Hub
     instance: str
     draining: Callable[[], bool]
     cors: Callable[[], CorsRules | None]
@@ -41,12 +44,8 @@ def application(surfaces: Surfaces) -> web.Application:
     health.add_routes(app, surfaces.registry, surfaces.draining)
     catalog.add_routes(app, surfaces.registry)
     scrape.add_routes(app, surfaces.metrics)
+    events.add_routes(app, surfaces.hub, surfaces.registry)
     return app
-
-
-def paths(app: web.Application) -> frozenset[str]:
-    """Every path that is served: the bounded labels of the metrics."""
-    return frozenset(resource.canonical for resource in app.router.resources())
 
 
 def _problems(instance: str) -> Middleware:
@@ -102,6 +101,8 @@ def _finish(
     """Headers of every answer."""
 
     async def finish(request: web.Request, response: web.StreamResponse) -> None:
+        resource = request.match_info.route.resource
+        matched(request, resource.canonical if resource is not None else "unmatched")
         response.headers["Server"] = "toolproxy"
         for name in _IDS:
             response.headers[name] = request.headers.get(name, "")

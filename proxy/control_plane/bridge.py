@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import Callable
 from random import getrandbits
 from time import monotonic
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from proxy import errors
+from proxy.control_plane.inner import InMemoryTransport, Stream
 from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.fields import READ, WITHHELD, combined
+from proxy.wire.forwarding import Caller
 from proxy.wire.framing import Body, body_reader, chunk, last_chunk
 from proxy.wire.head import CHUNKED, UNTIL_CLOSE, RequestHead
 from proxy.wire.parser import ResponseReader
@@ -32,6 +34,7 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Connection(Protocol):
     """All that the bridge needs of the caller's connection."""
 
+    caller: Caller
     due_at: float
 
     body_complete: bool
@@ -71,12 +74,10 @@ class Bridge:
     def __init__(
         self,
         server: web.Server,
-        routes: frozenset[str],
         publish: Callable[[ExchangeRecord], None],
         instance: str,
     ) -> None:
         self.server = server
-        self.routes = routes
         self.publish = publish
         self.instance = instance
 
@@ -90,7 +91,7 @@ class Session:
     def __init__(self, bridge: Bridge, connection: Connection) -> None:
         self.bridge = bridge
         self.connection = connection
-        self.transport = _InMemoryTransport(self)
+        self.transport = InMemoryTransport(self)
         self.protocol = bridge.server()
         self.current: BridgedExchange | None = None
         self.protocol.connection_made(self.transport)
@@ -132,13 +133,13 @@ class BridgedExchange:
         self._until_close = False
         self._paused = False
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._record = ExchangeRecord(monotonic(), head.method)
+        self._record = ExchangeRecord(monotonic(), head, self._connection.caller, self._trace)
+        self._record.route = "unmatched"
+        self._stream: Stream | None = None  # which has taken over the answer
         now = asyncio.get_running_loop().time()
         self.due_at = _FOREVER if self._connection.body_complete else now + _BODY_TIME_S
 
     async def run(self) -> None:
-        path = self._head.target.partition(b"?")[0].decode("ascii", "replace")
-        self._record.route = path if path in self._session.bridge.routes else "unmatched"
         try:
             await self._bridge()
         except asyncio.CancelledError:
@@ -197,7 +198,7 @@ class BridgedExchange:
             self._session.protocol.data_received(data)
 
     def _refuse(self, error: errors.ProxyError) -> None:
-        self._record.code = error.code
+        self._record.code, self._record.detail = error.code, error.detail
         ended = self._over.done() and not self._over.cancelled()  # as it is with our own task
         if ended or (self._answer is not None and self._answer.done):
             self._connection.last()
@@ -212,8 +213,6 @@ class BridgedExchange:
     def _publish(self) -> None:
         record = self._record
         record.finished_at = monotonic()
-        record.trace_id = self._trace.trace_id
-        record.request_id = self._trace.request_id
         self._session.bridge.publish(record)
 
     # --- the answer, from aiohttp ---
@@ -249,6 +248,17 @@ class BridgedExchange:
         if not self._over.done():
             self._over.set_result(None)
 
+    # --- an answer whose rest goes past aiohttp ---
+
+    def matched(self, route: str) -> None:
+        """It is for this route: a bounded label, never a raw path."""
+        self._record.route = route
+
+    def take_over(self) -> Stream:
+        """From here on the answer's chunks are written by whom this is given to."""
+        self._stream = Stream(self._connection, self._record)
+        return self._stream
+
     # --- for the connection (see `downstream.Handler`) ---
 
     def overdue(self, now: float) -> errors.ProxyError | None:
@@ -264,12 +274,18 @@ class BridgedExchange:
         self._feed(self._as_sent(payload))
 
     def pause_answer(self) -> None:
+        if self._stream is not None:
+            self._stream.pause()
+            return
         self._paused = True
         self._due_in(self._connection.idle_s)
         if not self._session.transport.lost:
             self._session.protocol.pause_writing()
 
     def resume_answer(self) -> None:
+        if self._stream is not None:
+            self._stream.resume()
+            return
         self._paused = False
         self._due_in(_FOREVER if self._connection.body_complete else _BODY_TIME_S)
         if not self._session.transport.lost:
@@ -277,56 +293,3 @@ class BridgedExchange:
 
     def _due_in(self, seconds: float) -> None:
         self.due_at = self._connection.due_at = asyncio.get_running_loop().time() + seconds
-
-
-class _InMemoryTransport(asyncio.Transport):
-    """What aiohttp takes for its connection."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self.lost = False
-
-    def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
-        if not self.lost:
-            self._session.wrote(bytes(data))
-
-    def writelines(self, list_of_data: Any) -> None:
-        self.write(b"".join(list_of_data))
-
-    def close(self) -> None:
-        if not self.lost:
-            self._session.closed()
-
-    def abort(self) -> None:
-        self.close()
-
-    def is_closing(self) -> bool:
-        return self.lost
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._session.connection.extra_info(name, default)
-
-    def get_write_buffer_size(self) -> int:
-        return self._session.connection.unsent_bytes
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """The caller's connection has its own."""
-
-    def pause_reading(self) -> None:
-        self._session.connection.pause_body()
-
-    def resume_reading(self) -> None:
-        self._session.connection.resume_body()
-
-    def is_reading(self) -> bool:
-        return True
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        raise NotImplementedError
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return cast("asyncio.BaseProtocol", self._session.protocol)

@@ -117,10 +117,8 @@ def circuit_figures(circuit: Circuit, moments: Moments) -> dict[str, object]:
 
 
 def _endpoint(endpoint: Endpoint, moments: Moments) -> dict[str, object]:
-    unix = endpoint.address.scheme == "unix"
     return {
-        # Where a socket lies is nobody's business outside.
-        "url": f"http://{endpoint.server.name}" if unix else endpoint.url,
+        "url": endpoint.shown,
         "weight": endpoint.address.weight,
         "status": endpoint.verdict.value,
         "reason": endpoint.reason,

@@ -16,7 +16,7 @@ from proxy.descriptors import is_shortage
 from proxy.policy.health import Verdict, probe_verdict
 from proxy.registry.address import is_name
 from proxy.registry.cluster import Cluster
-from proxy.registry.endpoint import Endpoint, shown
+from proxy.registry.endpoint import Endpoint, url_of
 from proxy.registry.snapshot import Snapshot
 from proxy.registry.tls import TlsContexts
 
@@ -151,4 +151,4 @@ def probe_url(endpoint: Endpoint, ip: str) -> str:
     address, path = endpoint.address, endpoint.server.health.path
     if address.scheme == "unix":
         return f"http://{endpoint.server.name}{address.base}{path}"
-    return f"{shown(address, ip)}{path}"
+    return f"{url_of(address, ip)}{path}"

@@ -53,7 +53,7 @@ class Carriage:
         self._client = client
         self._moved_at = now
         self._trace = trace_of(head.noted, getrandbits)
-        self._record = ExchangeRecord(monotonic(), head.method)
+        self._record = ExchangeRecord(monotonic(), head, client.caller, self._trace)
         self._request_chunked = head.body_bytes == CHUNKED
         self._answer_chunked = False
         self._answer_begun = False

@@ -21,6 +21,7 @@ from proxy.policy.limits import Gate
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.snapshot import Route
+from proxy.telemetry.record import Attempt
 from proxy.wire.problem import problem
 
 _LOG = logging.getLogger("toolproxy")
@@ -127,7 +128,7 @@ class Exchange(Carriage):
         while True:
             endpoint = cluster.choose(key, plane.now, failed)
             self._endpoint = endpoint
-            record.endpoint = endpoint.url
+            record.endpoint = endpoint.shown
             record.attempts += 1
             endpoint.active += 1
             pool, upstream = plane.pools.of(endpoint), None
@@ -179,7 +180,7 @@ class Exchange(Carriage):
             return
         if record.attempts and error.blame is errors.Blame.UPSTREAM and not self._is_excused(error):
             self._tell(well=False, code=error.code)
-        record.code = error.code
+        record.code, record.detail = error.code, error.detail
         record.flag = record.flag or error.flag
         if self._answer_begun:
             client.break_off(reset=not self._answer_chunked)
@@ -193,8 +194,6 @@ class Exchange(Carriage):
     def _publish(self) -> None:
         record = self._record
         record.finished_at = monotonic()
-        record.trace_id = self._trace.trace_id
-        record.request_id = self._trace.request_id
         self._plane.publish(record)
 
     # --- what the call proves, and what it gives back ---
@@ -252,6 +251,8 @@ class Exchange(Carriage):
             record.flag = "URX"
             return False
         self._endpoint = None
+        sent_at = 0.0 if error.nothing_sent else record.sent_at
+        record.failed += (Attempt(record.endpoint, sent_at, monotonic(), error.code),)
         if endpoint is not None and not self._is_excused(error):
             cluster.attempt_failed(endpoint, error.code, _now())
         self._reason = reason

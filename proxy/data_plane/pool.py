@@ -78,7 +78,7 @@ class Pool:
     async def connect(self) -> Upstream:
         """A new connection; `give_back` must follow.
 
-        Raises `ConnectFailedError`, `ConnectTimeoutError`, `NoDescriptorError`.
+        Raises `ConnectFailedError`, `ConnectTimeoutError`, `NoRoomError`.
         """
         server = self.endpoint.server
         self._make_room(server.limits.max_connections)
@@ -95,7 +95,7 @@ class Pool:
         except OSError as error:
             if is_shortage(error):
                 self.open -= 1
-                raise errors.NoDescriptorError(
+                raise errors.NoRoomError(
                     f"No descriptor is left to reach {server.namespace}", retry_after_s=1
                 ) from None
             self._failed()

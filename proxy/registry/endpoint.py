@@ -37,6 +37,7 @@ class Endpoint:
         "outlier",
         "seed",
         "server",
+        "shown",
         "url",
         "usable",
         "weight",
@@ -58,6 +59,7 @@ class Endpoint:
         self.came_at = LONG_AGO
         self.host = _host_field(address, server)
         self.url = ""
+        self.shown = ""  # to people: where a socket lies is nobody's business outside
         self.seed = 0
         self.settle_at(ip)
 
@@ -67,7 +69,8 @@ class Endpoint:
     def settle_at(self, ip: str) -> None:
         """The address's name stands for this."""
         self.ip = ip
-        self.url = shown(self.address, ip)
+        self.url = url_of(self.address, ip)
+        self.shown = self._shown()
         self.seed = seed_of(self.url)
 
     def configure(self, address: Address, server: Server) -> None:
@@ -76,6 +79,10 @@ class Endpoint:
         self.server = server
         self.host = _host_field(address, server)
         self.full_weight = float(address.weight)
+        self.shown = self._shown()
+
+    def _shown(self) -> str:
+        return f"http://{self.server.name}" if self.address.scheme == "unix" else self.url
 
     # --- one verdict of three sources ---
 
@@ -102,7 +109,7 @@ class Endpoint:
         return self.health.settled and not self.outlier.ejected
 
 
-def shown(address: Address, ip: str) -> str:
+def url_of(address: Address, ip: str) -> str:
     """The address's URL, with what its name stands for where that is known."""
     if not ip:
         return address.url

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.policy.health import Verdict
+from proxy.registry.changes import changes
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, LoadRules, RegistryRejectedError, load_file
@@ -24,9 +25,15 @@ from proxy.registry.snapshot import Snapshot, Surroundings, adopt, succeed
 _LOG = logging.getLogger("toolproxy.registry")
 _LOG_HEALTH = logging.getLogger("toolproxy.health")
 _SLICE_S: Final = 0.002
+_MOST_TOLD: Final = 500  # changes or problems of one reload
 
 Listener = Callable[[Snapshot, list[Endpoint]], None]
 Doubter = Callable[[Endpoint], None]
+Tell = Callable[[str, Mapping[str, object]], None]  # an event's type, and its facts
+
+
+def _tell_nobody(kind: str, facts: Mapping[str, object]) -> None:
+    del kind, facts
 
 
 class LiveRegistry:
@@ -35,9 +42,12 @@ class LiveRegistry:
     It is the `Witness` of its clusters: what happens to them is logged, and told on.
     """
 
-    def __init__(self, path: str, rules: LoadRules, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: str, rules: LoadRules, environ: Mapping[str, str], tell: Tell = _tell_nobody
+    ) -> None:
         self.path = path
         self.rules = rules
+        self._tell = tell
         self.current = Snapshot()
         self.reloads: Counter[str] = Counter()  # by result: accepted, rejected
         self.problem = ""  # why the newest text is not in force; empty when it is
@@ -70,6 +80,16 @@ class LiveRegistry:
             previous.value,
             endpoint.reason,
         )
+        self._tell(
+            "server_health",
+            {
+                "server_name": endpoint.namespace,
+                "endpoint": endpoint.shown,
+                "status": now.value,
+                "previous": previous.value,
+                "reason": endpoint.reason,
+            },
+        )
 
     def circuit_changed(self, cluster: Cluster, previous: str) -> None:
         circuit = cluster.circuit
@@ -80,6 +100,15 @@ class LiveRegistry:
             cluster.spec.namespace,
             previous,
             circuit.failure_count,
+        )
+        self._tell(
+            "circuit_state",
+            {
+                "server_name": cluster.spec.namespace,
+                "state": circuit.state.value,
+                "previous": previous,
+                "retry_after_s": circuit.retry_after_s(_now()),
+            },
         )
 
     def panicked(self, cluster: Cluster) -> None:
@@ -137,6 +166,16 @@ class LiveRegistry:
         _LOG.error(
             "Registry rejected, generation %d stays: %s", self.current.generation, self.problem
         )
+        self._tell(
+            "registry_rejected",
+            {
+                "status": "failure",
+                "generation": self.current.generation,
+                "problems": self.problem.splitlines()[:_MOST_TOLD],
+                "error_code": "registry_rejected",
+                "error_message": self.problem.partition("\n")[0],
+            },
+        )
 
     async def _take_up(self, loaded: Loaded) -> None:
         loop = asyncio.get_running_loop()
@@ -145,7 +184,16 @@ class LiveRegistry:
             if loop.time() - began > _SLICE_S:
                 await asyncio.sleep(0)
                 began = loop.time()
+        old = self.current
         self._swap(new, loaded, loop.time())
+        for number, change in enumerate(changes(old, new)):
+            if number == _MOST_TOLD:  # the counts of `registry_reloaded` say the rest
+                break
+            facts = {"server_name": change.namespace, "changes": change.changes}
+            self._tell(change.event_type, facts)
+            if loop.time() - began > _SLICE_S:
+                await asyncio.sleep(0)
+                began = loop.time()
 
     def _swap(self, new: Snapshot, loaded: Loaded, now: float) -> None:
         old = self.current
@@ -164,6 +212,20 @@ class LiveRegistry:
         )
         for listener in self._listeners:
             listener(new, removed)
+        self._tell(
+            "registry_reloaded",
+            {
+                "generation": new.generation,
+                "identity": new.identity,
+                "change_class": None,  # until generations are compared
+                "counts": {
+                    "servers": len(new.servers),
+                    "tools": len(new.tools),
+                    "quarantined": len(new.quarantined),
+                },
+                "problems": [str(finding) for finding in loaded.findings[:_MOST_TOLD]],
+            },
+        )
 
     def _surroundings(self) -> Surroundings:
         """What servers are resolved against, read anew for each generation."""
@@ -201,3 +263,7 @@ def _digest(path: str) -> str:
             return hashlib.file_digest(text, "sha256").hexdigest()
     except OSError as error:
         return f"{type(error).__name__} {os.strerror(error.errno or 0)}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

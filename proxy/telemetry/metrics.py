@@ -88,7 +88,7 @@ class Metrics:
             record.route,
             record.server,
             record.tool,
-            record.method,
+            record.head.method,
             record.status,
             record.code,
         )
@@ -106,10 +106,12 @@ class Metrics:
 
     def _kind_of(self, record: ExchangeRecord) -> "_Kind":
         status = record.status or _CALLER_LEFT
-        durations = self._durations.setdefault((record.route, record.method, status), Durations())
+        durations = self._durations.setdefault(
+            (record.route, record.head.method, status), Durations()
+        )
         counts = []
         if record.server:
-            call = (record.server, record.tool, outcome(record))
+            call = (record.server, record.tool, record.outcome)
             counts.append(self._calls.setdefault(call, Count()))
         if record.code:
             counts.append(self._rejected.setdefault(record.code, Count()))
@@ -165,17 +167,6 @@ class Metrics:
                 (route, method.decode(), str(status)), durations.cumulative(), durations.sum_s
             )
         return family
-
-
-def outcome(record: ExchangeRecord) -> str:
-    """One word for how it went: our own error's code, or the class of the upstream's status."""
-    if record.code:
-        return record.code
-    if not record.status:
-        return "caller_left"
-    if record.status < 400:  # noqa: PLR2004 - 4xx
-        return "success"
-    return "client_error" if record.status < 500 else "server_error"  # noqa: PLR2004 - 5xx
 
 
 def _family(gauge: Gauge) -> Metric:

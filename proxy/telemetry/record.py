@@ -1,14 +1,33 @@
 """What happened in one exchange: filled on its way, published once at its end.
 
-Whoever wants to know (metrics, later events, logs and spans) subscribes to the published record.
+Whoever wants to know (metrics, events, access log, spans) subscribes to the published record.
 """
+
+from time import gmtime, strftime, time  # noqa: TID251 - what is written down has a date
+from typing import Final, NamedTuple
+
+from proxy.wire.forwarding import Caller
+from proxy.wire.head import RequestHead
+from proxy.wire.trace import Trace
+
+_FAILING: Final = 400  # from this status on, somebody has to be told why
+_OF_THE_SERVER: Final = 500
+
+
+class Attempt(NamedTuple):
+    """One try that failed and was followed by another; `code` is its error's."""
+
+    endpoint: str
+    sent_at: float  # nought: it never was
+    failed_at: float
+    code: str
 
 
 class ExchangeRecord:
     """The facts of one request and its answer. Moments are of the monotonic clock, in seconds.
 
-    `status` is what the caller got, 0 when it got nothing; `code` names our own error, if it was
-    one; `route` is a bounded label and never a raw path.
+    `status` is what the caller got, 0 when it got nothing; `code` and `detail` are our own error's,
+    if it was one; `route` is a bounded label and never a raw path.
     """
 
     # On the class: what is set on the way, if the call comes that far.
@@ -23,13 +42,15 @@ class ExchangeRecord:
     request_bytes: int = 0
     response_bytes: int = 0
     flag: str = ""  # why it went wrong, as Envoy's response flags say it
+    detail: str = ""
     retries: tuple[str, ...] = ()  # what each further attempt was made for
-    trace_id: bytes = b""
-    request_id: bytes = b""
+    failed: tuple[Attempt, ...] = ()  # the attempts before the last
 
-    def __init__(self, started_at: float, method: bytes) -> None:
+    def __init__(self, started_at: float, head: RequestHead, caller: Caller, trace: Trace) -> None:
         self.started_at = started_at
-        self.method = method
+        self.head = head
+        self.caller = caller
+        self.trace = trace
         self.attempts = 0
         self.code = ""
 
@@ -38,9 +59,37 @@ class ExchangeRecord:
 
     @property
     def upstream_s(self) -> float:
-        """What the upstream took for the head of its answer."""
-        return self.answered_at - self.sent_at
+        """What the upstream took for the head of its answer; nought when there was none."""
+        return max(self.answered_at - self.sent_at, 0.0)
 
     @property
     def duration_s(self) -> float:
         return self.finished_at - self.started_at
+
+    @property
+    def outcome(self) -> str:
+        """One word for how it went: our own error's code, or the class of the upstream's status."""
+        if self.code:
+            return self.code
+        if not self.status or self.flag == "DC":
+            return "caller_left"
+        if self.status < _FAILING:
+            return "success"
+        return "client_error" if self.status < _OF_THE_SERVER else "server_error"
+
+
+class Calendar:
+    """The wall clock, written: RFC 3339 in UTC. A second is written once."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._written = b""
+
+    def now(self) -> bytes:
+        """As in `2026-01-01T12:00:00.123Z`."""
+        at = time()
+        second = int(at)
+        if second != self._second:
+            self._second = second
+            self._written = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)).encode()
+        return b"%b.%03dZ" % (self._written, int((at - second) * 1000))

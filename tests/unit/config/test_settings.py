@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.settings import Cors, Limits, Settings, SettingsError, load_settings
+from proxy.config.sections import Cors, Limits
+from proxy.config.settings import Settings, SettingsError, load_settings
 
 CONF = Path(__file__).parents[3] / "conf"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.policy.health import Verdict
-from proxy.registry.endpoint import Endpoint, shown
+from proxy.registry.endpoint import Endpoint, url_of
 from proxy.registry.model import Outlier
 from tests.support.clusters import server_of
 
@@ -111,7 +111,7 @@ def test_new_endpoint_is_unknown_and_takes_traffic() -> None:
 def test_url_shows_what_a_name_stands_for(address: str, ip: str, url: str) -> None:
     endpoint = endpoint_of(address, ip=ip)
 
-    assert (endpoint.url, shown(endpoint.address, ip)) == (url, url)
+    assert (endpoint.url, url_of(endpoint.address, ip)) == (url, url)
 
 
 def test_place_among_keys_is_that_of_the_address_it_settles_at() -> None:

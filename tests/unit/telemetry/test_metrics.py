@@ -7,26 +7,10 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.telemetry.metrics import BUCKETS_S, Durations, Gauge, Metrics, outcome
-from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.metrics import BUCKETS_S, Durations, Gauge, Metrics
+from tests.support.records import record
 
 Labels = frozenset[tuple[str, str]]
-
-
-def record(
-    status: int = 200,
-    code: str = "",
-    duration_s: float = 0.02,
-    server: str = "o",
-    tool: str = "call",
-    started_at: float = 5.0,
-) -> ExchangeRecord:
-    made = ExchangeRecord(started_at, b"POST")
-    made.route = "/tools/{tool}"
-    made.server, made.tool = server, tool
-    made.status, made.code = status, code
-    made.finished_at = started_at + duration_s
-    return made
 
 
 def scraped(metrics: Metrics, name: str) -> dict[Labels, float]:
@@ -59,7 +43,7 @@ def labels(**each: str) -> Labels:
     ],
 )
 def test_outcome_is_one_word(status: int, code: str, word: str) -> None:
-    assert outcome(record(status, code)) == word
+    assert record(status, code).outcome == word
 
 
 @pytest.mark.parametrize(

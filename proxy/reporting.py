@@ -1,0 +1,31 @@
+"""Who is told what happened: metrics, hub, and what the settings switch on.
+
+Builds the readers of records and events, gives them what a reload changes, lets go of them at the
+end. Decides nothing about a call, and costs it nothing but being told.
+"""
+
+from proxy.config.settings import Settings
+from proxy.telemetry.folding import Folding
+from proxy.telemetry.hub import Hub
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.publisher import Publisher
+
+
+class Reporting:
+    """All readers of one sidecar. `calls` and `control` are where records are published."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics()
+        self.hub = Hub()
+        self.folding = Folding(self.hub.tell)
+        self.calls = Publisher(self.metrics.observe, self.hub.record)
+        self.control = Publisher(self.metrics.observe)
+
+    def apply(self, settings: Settings) -> None:
+        """Take up the settings that can change."""
+        events, bounds = settings.events, self.hub.bounds
+        bounds.subscribers = events.max_subscribers
+        bounds.queue = events.queue
+        bounds.queue_bytes = events.queue_bytes
+        bounds.keepalive_s = events.keepalive_s
+        self.hub.resize(events.ring)

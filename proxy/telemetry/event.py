@@ -1,0 +1,181 @@
+"""One event: written down once, for everybody who reads it.
+
+Knows JSON and the grammar of an event stream (WHATWG HTML, 9.2.5), with the framing of a chunk
+(RFC 9112, 7.1) around it. Knows nothing of who reads it.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import orjson
+
+from proxy.telemetry.record import ExchangeRecord
+
+TOOL_INVOKED: Final = "tool_invoked"
+CALLS_AND_REFUSALS: Final = frozenset({TOOL_INVOKED, "authorization_denied"})
+KEEP_ALIVE: Final = b": ka\n"  # no empty line behind it: some clients make a message of one
+_FAILURES: Final = frozenset({"failure", "error"})  # two vocabularies, one meaning
+_FRAME_END_BYTES: Final = len(b"\n\n\r\n")
+_CHUNK_END_BYTES: Final = len(b"\r\n")
+
+
+class Event:
+    """An event as it goes out. `frame` is its message as one chunk of an answer."""
+
+    __slots__ = ("_data_bytes", "frame", "id", "kind", "server", "status", "trace_id")
+
+    def __init__(self, name: bytes, facts: "Facts", data: bytes) -> None:
+        self.id = name
+        self.kind = facts.kind
+        self.server = facts.server
+        self.trace_id = facts.trace_id
+        self.status = facts.status
+        self.frame = framed(facts.kind.encode(), name, data)
+        self._data_bytes = len(data)
+
+    def __repr__(self) -> str:
+        return f"<Event {self.id.decode()} {self.kind}>"
+
+    @property
+    def data(self) -> bytes:
+        """Its JSON."""
+        end = len(self.frame) - _FRAME_END_BYTES
+        return self.frame[end - self._data_bytes : end]
+
+    @property
+    def message(self) -> bytes:
+        """Without the framing of a chunk, for HTTP/1.0."""
+        return self.frame[self.frame.index(b"\n") + 1 : -_CHUNK_END_BYTES]
+
+
+class Facts(NamedTuple):
+    """By what an event can be asked for."""
+
+    kind: str
+    server: str
+    trace_id: str
+    status: str
+
+
+class Wanted(NamedTuple):
+    """Which events somebody asked for; what is empty asks for any."""
+
+    kinds: frozenset[str] = frozenset()
+    server: str = ""
+    trace_id: str = ""
+    status: str = ""
+
+    def takes(self, event: Event) -> bool:
+        if self.kinds and event.kind not in self.kinds:
+            return False
+        if self.server and event.server != self.server:
+            return False
+        if self.trace_id and event.trace_id != self.trace_id:
+            return False
+        return not self.status or alike(event.status, self.status)
+
+
+def alike(status: str, wanted: str) -> bool:
+    """Do the two words say the same? `failure` and `error` do."""
+    return status == wanted or (status in _FAILURES and wanted in _FAILURES)
+
+
+def framed(kind: bytes, name: bytes, data: bytes) -> bytes:
+    """A message, and a chunk around it."""
+    size = len(b"event: \nid: \ndata: \n\n") + len(kind) + len(name) + len(data)
+    return b"%x\r\nevent: %b\nid: %b\ndata: %b\n\n\r\n" % (size, kind, name, data)
+
+
+def encoded(document: Mapping[str, object]) -> bytes:
+    """JSON on one line, for readers that also split lines where Unicode does."""
+    try:
+        data = orjson.dumps(document)
+    except TypeError:  # a lone surrogate, from somebody's file
+        data = orjson.dumps({key: _sound(value) for key, value in document.items()})
+    if data.isascii():
+        return data
+    return (
+        data.replace(b"\xe2\x80\xa8", b"\\u2028")
+        .replace(b"\xe2\x80\xa9", b"\\u2029")
+        .replace(b"\xc2\x85", b"\\u0085")
+    )
+
+
+def _sound(value: object) -> object:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else repr(value)
+
+
+class CallWriter:
+    """Writes a call's event: what calls of one kind share is encoded once, the rest is put in.
+
+    2 µs less a call than a dictionary through orjson.
+    """
+
+    def __init__(self) -> None:
+        self._shared: dict[tuple[str, str, str, int], bytes] = {}
+
+    def write(self, record: ExchangeRecord, name: bytes, at: bytes) -> bytes:
+        """Its JSON; `name` is its id, `at` the moment as RFC 3339 writes it."""
+        trace = record.trace
+        trace_id, request_id = trace.trace_id, trace.request_id
+        if not trace_id.isalnum():
+            trace_id = _quoted(trace_id)
+        if not request_id.isalnum():
+            request_id = _quoted(request_id)
+        outcome = record.outcome
+        failed = outcome != "success"
+        key = (record.server, record.tool, record.endpoint, record.status)
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._share(record, key)
+        return (
+            b'{"event_id":"%b","timestamp":"%b","event_type":"tool_invoked",'
+            b'"schema_version":"1.0","source":"toolproxy","trace_id":"%b","status":"%b",'
+            b'"duration_ms":%.3f,%b,"attempts":%d,"request_bytes":%d,"response_bytes":%d,'
+            b'"request_id":"%b","upstream_ms":%.3f%b}'
+            % (
+                name,
+                at,
+                trace_id,
+                b"failure" if failed else b"success",
+                record.duration_s * 1000,
+                shared,
+                record.attempts,
+                record.request_bytes,
+                record.response_bytes,
+                request_id,
+                record.upstream_s * 1000,
+                _error(record, outcome) if failed else b"",
+            )
+        )
+
+    def _share(self, record: ExchangeRecord, key: tuple[str, str, str, int]) -> bytes:
+        shared = encoded(
+            {
+                "server_name": record.server or None,
+                "tool_name": record.tool or None,
+                "http_status": record.status or None,
+                "endpoint": record.endpoint or None,
+            }
+        )[1:-1]
+        self._shared[key] = shared
+        return shared
+
+    def forget(self) -> None:
+        """The registry has changed: what is gone must not stay here."""
+        self._shared.clear()
+
+
+def _quoted(text: bytes) -> bytes:
+    """Visible ASCII as it stands between quotes in JSON."""
+    return text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def _error(record: ExchangeRecord, outcome: str) -> bytes:
+    if record.detail:
+        message = record.detail
+    elif outcome == "caller_left":
+        message = "The caller left before its answer was whole"
+    else:
+        message = f"The upstream answered {record.status}"
+    return b"," + encoded({"error_code": outcome, "error_message": message})[1:-1]

@@ -1,0 +1,215 @@
+"""The fan-out: each event to everyone who asked for it, and nobody waits for anybody.
+
+Works in slices, between which calls are served; what came meanwhile goes out in one write per
+subscriber. Knows neither HTTP nor what an event says.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import Final
+
+from proxy.telemetry.event import KEEP_ALIVE, Wanted
+from proxy.telemetry.ring import Place, Ring
+from proxy.telemetry.subscription import Bounds, Channel, Outlet, Subscription
+
+SLICE_S: Final = 0.001
+# The first event after a silence goes at once; then so long is waited for more, to share a write.
+ROUND_S: Final = 0.01
+_AT_ONCE: Final = 8  # subscribers between two looks at the clock
+_LOOK_EVERY_S: Final = 5.0
+_STUCK_S: Final = 30.0
+
+
+class Fanout:
+    """Everyone who listens to one ring. `added` says that there is more in it."""
+
+    def __init__(self, ring: Ring, bounds: Bounds) -> None:
+        self.ring = ring
+        self.bounds = bounds
+        self.subscribers = 0
+        self.stuck = 0  # who were sent away, since they took nothing
+        self._dropped = 0  # events, of those who have left
+        self._loop = asyncio.get_running_loop()
+        self._channels: dict[tuple[Wanted, bool], Channel] = {}
+        self._delivered = 0  # up to where all who keep up have it
+        self._behind: set[Subscription] = set()
+        self._work: Iterator[None] = iter(())
+        self._scheduled = False
+        self._round_s = 0.0  # spent on this round
+        self._began_at = 0.0
+        self._next_at = 0.0
+        self._keepalive_at = 0.0
+        self._look_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Fanout {self.subscribers} subscribers>"
+
+    @property
+    def dropped(self) -> int:
+        """Events that subscribers were too slow for."""
+        return self._dropped + sum([one.dropped for one in self._members()])
+
+    # --- who listens ---
+
+    def join(self, outlet: Outlet, wanted: Wanted, place: Place, *, chunked: bool) -> Subscription:
+        """Listen from this place on."""
+        key = (wanted, chunked)
+        channel = self._channels.get(key)
+        if channel is None:
+            channel = self._channels[key] = Channel(wanted, chunked=chunked)
+        one = Subscription(self.ring, self.bounds, channel, outlet, place, self._hurry)
+        if not self.subscribers:
+            self._start()
+        self.subscribers += 1
+        channel.members.add(one)
+        if one.behind:
+            self._hurry(one)
+        return one
+
+    def leave(self, one: Subscription) -> None:
+        if one.closed:
+            return
+        one.closed = True
+        self._dropped += one.dropped
+        self._behind.discard(one)
+        self.subscribers -= 1
+        channel = one.channel
+        channel.members.discard(one)
+        if not channel.members:
+            self._channels.pop((channel.wanted, channel.chunked), None)
+        if not self.subscribers and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def added(self) -> None:
+        """There is one more event in the ring."""
+        if self.subscribers and not self._scheduled:
+            self._schedule()
+
+    def turn(self, ring: Ring) -> None:
+        """The ring is another, of another size: positions stay."""
+        self.ring = ring
+        for one in self._members():
+            one.ring = ring
+
+    async def end_all(self, retry_ms: Callable[[], int]) -> None:
+        """End every stream, and say after how many milliseconds to come back."""
+        for number, one in enumerate(self._members()):
+            if one.closed or one.ended.done():
+                continue
+            one.write(one.channel.comment(b"retry: %d\n" % retry_ms()))
+            one.ended.set_result(None)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _members(self) -> list[Subscription]:
+        return [one for channel in self._channels.values() for one in channel.members]
+
+    def _hurry(self, one: Subscription) -> None:
+        self._behind.add(one)
+        self._schedule()
+
+    # --- when ---
+
+    def _start(self) -> None:
+        now = self._loop.time()
+        self._delivered = self.ring.end
+        self._keepalive_at = now + self.bounds.keepalive_s
+        self._look_at = now + _LOOK_EVERY_S
+        self._tick()
+
+    def _tick(self) -> None:
+        """One timer for all that is due when nothing happens."""
+        if self._loop.time() >= min(self._keepalive_at, self._look_at):
+            self._schedule()
+        later_s = min(self.bounds.keepalive_s, _LOOK_EVERY_S) / 4
+        self._timer = self._loop.call_later(later_s, self._tick)
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_at(max(self._next_at, self._loop.time()), self._begin)
+
+    def _begin(self) -> None:
+        self._began_at = self._loop.time()
+        self._round_s = 0.0
+        self._work = self._round()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """One slice of the round; those who wait meanwhile are served before the next."""
+        began = perf_counter()
+        for _ in self._work:
+            if perf_counter() - began >= SLICE_S:
+                self._round_s += perf_counter() - began
+                self._loop.call_soon(self._go_on)
+                return
+        self._round_s += perf_counter() - began
+        self._scheduled = False
+        # At most half of the time is ours.
+        self._next_at = self._began_at + max(ROUND_S, 2 * self._round_s)
+        if self.subscribers and (self._delivered != self.ring.end or self._behind):
+            self._schedule()
+
+    # --- one round: all that is due; it yields where it may be interrupted ---
+
+    def _round(self) -> Iterator[None]:
+        start, end = self._delivered, self.ring.end
+        self._delivered = end
+        if start < end:
+            for channel in list(self._channels.values()):
+                yield from self._deliver(channel, start, end)
+        for one in list(self._behind):
+            while one.behind and not (one.full or one.closed):
+                one.write(one.next_piece())
+                yield
+            self._behind.discard(one)
+        now = self._loop.time()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY_S
+            yield from self._look(now)
+        if now >= self._keepalive_at:
+            self._keepalive_at = now + self.bounds.keepalive_s
+            yield from self._keep_alive()
+
+    def _deliver(self, channel: Channel, start: int, end: int) -> Iterator[None]:
+        events = channel.picked(self.ring, start, end)
+        together = channel.joined(events)
+        for number, one in enumerate(list(channel.members)):
+            if one.closed or one.seen >= end:  # who came meanwhile has it from the ring
+                continue
+            if one.seen != start or one.full or one.pending or one.reason:
+                one.put_aside(end)
+                if one.behind and not one.full:
+                    self._behind.add(one)
+            else:
+                one.seen = one.cursor = end
+                if together:
+                    one.written += len(together)
+                    one.outlet.write(together)
+            if number % _AT_ONCE == 0:
+                yield
+
+    def _keep_alive(self) -> Iterator[None]:
+        for channel in list(self._channels.values()):
+            comment = channel.comment(KEEP_ALIVE)
+            for number, one in enumerate(list(channel.members)):
+                if not (one.closed or one.full or one.behind):
+                    one.write(comment)
+                if number % _AT_ONCE == 0:
+                    yield
+
+    def _look(self, now: float) -> Iterator[None]:
+        """Who has taken nothing for too long is sent away."""
+        for number, one in enumerate(self._members()):
+            unsent = one.outlet.unsent_bytes
+            if not unsent or one.written - unsent != one.taken:
+                one.taken = one.written - unsent
+                one.stuck_at = now
+            elif now - one.stuck_at >= _STUCK_S and not one.closed:
+                self.stuck += 1
+                one.outlet.abort()
+            if number % _AT_ONCE == 0:
+                yield

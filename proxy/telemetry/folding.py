@@ -1,0 +1,57 @@
+"""Refusals, folded: equal ones within a second are one event with a count.
+
+Else anybody without a key could flush ring and journal. Knows nothing of why somebody is refused.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+_FOLD_S: Final = 1.0
+_MOST: Final = 100  # subjects and reasons at a time; the others are counted together
+_OTHERS: Final = "others"
+
+
+class Folding:
+    """`denied` for each refusal, `sweep` now and then."""
+
+    def __init__(self, tell: Callable[[str, Mapping[str, object]], None]) -> None:
+        self._tell = tell
+        self._open: dict[tuple[str, str], tuple[float, int, str]] = {}
+
+    def denied(self, subject: str, tool: str, reason: str, now: float) -> None:
+        """Somebody was not let in: told at once the first time, then once a second."""
+        key = (subject, reason)
+        if key not in self._open and len(self._open) >= _MOST:
+            key = (_OTHERS, reason)
+        if key in self._open:
+            told_at, count, _ = self._open[key]
+            self._open[key] = (told_at, count + 1, tool)
+        else:
+            self._open[key] = (now, 0, tool)
+            self._say(key, tool, 1)
+
+    def sweep(self, now: float) -> None:
+        """Tell what has come together."""
+        for key, (told_at, count, tool) in list(self._open.items()):
+            if now - told_at < _FOLD_S:
+                continue
+            if count:
+                self._open[key] = (now, 0, tool)
+                self._say(key, tool, count)
+            else:
+                del self._open[key]
+
+    def _say(self, key: tuple[str, str], tool: str, count: int) -> None:
+        subject, reason = key
+        self._tell(
+            "authorization_denied",
+            {
+                "status": "failure",
+                "subject": subject,
+                "tool_name": tool or None,
+                "reason": reason,
+                "count": count,
+                "error_code": reason,
+                "error_message": f"Refused: {reason}",
+            },
+        )

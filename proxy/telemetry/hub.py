@@ -1,0 +1,184 @@
+"""The hub: everything that happens goes through here once, written down when it does.
+
+Gives each event its name and its bytes, and hands it to ring, fan-out, journal and bus. Knows
+nothing of who produces events, and nothing of HTTP.
+"""
+
+import logging
+from collections.abc import Mapping
+from secrets import randbelow, token_hex
+from typing import Final, Protocol
+
+import orjson
+
+from proxy.telemetry.event import TOOL_INVOKED, CallWriter, Event, Facts, Wanted, encoded
+from proxy.telemetry.fanout import Fanout
+from proxy.telemetry.record import Calendar, ExchangeRecord
+from proxy.telemetry.ring import Ring
+from proxy.telemetry.subscription import Bounds, Outlet, Subscription
+
+_LOG = logging.getLogger("toolproxy.events")
+_LONGEST_KIND: Final = 128
+
+
+class Journal(Protocol):
+    """Where events are kept beyond the ring."""
+
+    def append(self, line: bytes) -> None: ...
+
+
+class Bus(Protocol):
+    """Other sidecars: what goes in comes back by `Hub.deliver`, in everybody's order."""
+
+    def publish(self, event_id: bytes, data: bytes) -> None: ...
+
+
+class Hub:
+    """One publisher for many kinds of readers."""
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        # With a letter in front, no epoch can be taken for a moment of a Redis Stream.
+        self.ring = Ring(capacity, b"t" + token_hex(4).encode())
+        self.bounds = Bounds()
+        self.fanout = Fanout(self.ring, self.bounds)
+        self.journal: Journal | None = None
+        self.draining = False
+        self._bus: Bus | None = None
+        self._calendar = Calendar()
+        self._calls = CallWriter()
+
+    def __repr__(self) -> str:
+        return f"<Hub {self.ring!r} {self.fanout!r}>"
+
+    # --- what happens ---
+
+    def record(self, record: ExchangeRecord) -> None:
+        """A call is over."""
+        name = self.ring.next_id()
+        data = self._calls.write(record, name, self._calendar.now())
+        failed = record.outcome != "success"
+        facts = Facts(
+            TOOL_INVOKED,
+            record.server,
+            record.trace.trace_id.decode(),
+            "failure" if failed else "success",
+        )
+        self._out(name, facts, data)
+
+    def tell(self, kind: str, facts: Mapping[str, object]) -> None:
+        """Anything else has happened: `facts` are the keys of its event beside the usual ones."""
+        name = self.ring.next_id()
+        document = {
+            "event_id": name.decode(),
+            "timestamp": self._calendar.now().decode(),
+            "event_type": kind,
+            "schema_version": "1.0",
+            "source": "toolproxy",
+            "trace_id": None,
+            "status": "success",
+            **facts,
+        }
+        self._out(name, _facts(document), encoded(document))
+
+    def merge(self, document: Mapping[str, object]) -> None:
+        """An upstream has told of something, in a file of its own; it stays its own event.
+
+        Raises ValueError when its type is none.
+        """
+        name = self.ring.next_id()
+        whole = {"event_id": name.decode(), "timestamp": self._calendar.now().decode(), **document}
+        self._out(name, _sound(_facts(whole)), encoded(whole), journal=False)
+
+    def _out(self, name: bytes, facts: Facts, data: bytes, *, journal: bool = True) -> None:
+        if journal and self.journal is not None:
+            self.journal.append(data)
+        if self._bus is not None:
+            self._bus.publish(name, data)
+        else:
+            self._add(Event(name, facts, data))
+
+    def _add(self, event: Event) -> None:
+        self.ring.add(event)
+        self.fanout.added()
+
+    # --- beyond this process ---
+
+    def join(self, bus: Bus) -> None:
+        """From now on, events take the way over the bus."""
+        self._bus = bus
+        self.ring.in_step = False
+
+    def deliver(self, data: bytes, stream_id: bytes | None) -> None:
+        """An event from the bus; without an id of the stream it is our own, and the bus is away."""
+        try:
+            document = orjson.loads(data)
+            name = stream_id or str(document["event_id"]).encode()
+            self._add(Event(name, _sound(_facts(document)), encoded(document)))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            _LOG.warning("What came over the bus is no event; it is left out")
+
+    # --- who reads ---
+
+    @property
+    def is_full(self) -> bool:
+        """Do as many listen as may?"""
+        return self.fanout.subscribers >= self.bounds.subscribers
+
+    def subscribe(
+        self, outlet: Outlet, wanted: Wanted, last_id: bytes, *, chunked: bool
+    ) -> Subscription:
+        """Listen, from the one after `last_id` on where it is given."""
+        place = self.ring.after(last_id) if last_id else self.ring.here()
+        return self.fanout.join(outlet, wanted, place, chunked=chunked)
+
+    def leave(self, subscription: Subscription) -> None:
+        self.fanout.leave(subscription)
+
+    def newest(self, wanted: Wanted, most: int) -> list[dict[str, object]]:
+        """The newest so many events of the ring that are wanted, oldest first."""
+        found: list[dict[str, object]] = []
+        ring = self.ring
+        for position in range(ring.end - 1, ring.first - 1, -1):
+            event = ring.at(position)
+            if wanted.takes(event):
+                found.append(orjson.loads(event.data))
+                if len(found) == most:
+                    break
+        found.reverse()
+        return found
+
+    async def end_streams(self) -> None:
+        """The sidecar is about to stop: nobody may begin to listen, and who does comes back."""
+        self.draining = True
+        await self.fanout.end_all(lambda: 500 + randbelow(2_500))
+
+    def resize(self, capacity: int) -> None:
+        """How many events the ring holds."""
+        if capacity != self.ring.capacity:
+            self.ring = self.ring.resized(capacity)
+            self.fanout.turn(self.ring)
+
+    def forget(self) -> None:
+        """The registry has changed: nothing of what is gone may stay here."""
+        self._calls.forget()
+
+
+def _facts(document: Mapping[str, object]) -> Facts:
+    return Facts(
+        _text(document, "event_type"),
+        _text(document, "server_name"),
+        _text(document, "trace_id"),
+        _text(document, "status"),
+    )
+
+
+def _text(document: Mapping[str, object], key: str) -> str:
+    value = document.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _sound(facts: Facts) -> Facts:
+    """Raises ValueError when the kind, which others chose, is none that a stream can name."""
+    if not (facts.kind.isprintable() and 0 < len(facts.kind) <= _LONGEST_KIND):
+        raise ValueError("no event type")
+    return facts
