@@ -69,7 +69,13 @@ class Sidecar:
         self._pools = Pools(Means(_heads(settings), self._tls, self._names.resolve))
         # Names this process in Via: only our own mark must ever be taken for a loop.
         instance = f"toolproxy-{secrets.token_hex(4)}"
-        self._plane = Plane(instance, self.registry, self._pools, self.reporting.calls.publish)
+        self._plane = Plane(
+            instance,
+            self.registry,
+            self._pools,
+            self.reporting.calls.publish,
+            self.reporting.refusals.publish,
+        )
         self._surfaces = Surfaces(
             self.registry,
             self.metrics,

@@ -208,7 +208,9 @@ class BridgedExchange:
             return
         self._record.status = error.status
         self._connection.last()
-        self._connection.send_problem(problem(error, self._session.bridge.instance, self._trace))
+        parts = problem(error, self._session.bridge.instance, self._trace)
+        self._record.response_bytes = len(parts.body)
+        self._connection.send_problem(parts)
 
     def _publish(self) -> None:
         record = self._record
@@ -219,7 +221,7 @@ class BridgedExchange:
 
     def wrote(self, data: bytes) -> None:
         """Pass it on as it is; see whether it is the last of the answer."""
-        if self._record.response_bytes == 0:
+        if self._answer is None:
             data = data.replace(b"HTTP/1.0 ", b"HTTP/1.1 ", 1)  # RFC 9112, 2.3: our own version
         self._connection.send(data)
         self._record.response_bytes += len(data)
@@ -228,6 +230,7 @@ class BridgedExchange:
             if head is None:
                 return
             self._record.status = head.status
+            self._record.response_bytes = len(self._reader.rest)
             self._until_close = head.body_bytes == UNTIL_CLOSE
             self._answer = body_reader(head.body_bytes, errors.InternalError)
             if not head.keep_alive or self._until_close:

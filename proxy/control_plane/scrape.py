@@ -1,17 +1,21 @@
 """`/metrics`: the text that Prometheus reads, or OpenMetrics where it is asked for."""
 
+from typing import cast
+
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from proxy.control_plane.slices import answer_pieces
+from proxy.telemetry.exposition import Encode, written
 from proxy.telemetry.metrics import Metrics
 
 
 def add_routes(app: web.Application, metrics: Metrics) -> None:
-    collectors = metrics.registry()
-
-    async def scrape(request: web.Request) -> web.Response:
+    async def scrape(request: web.Request) -> web.StreamResponse:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         # The type carries a version and a charset, which aiohttp's own argument refuses.
-        return web.Response(body=encode(collectors), headers={"Content-Type": content_type})
+        response = web.StreamResponse(headers={"Content-Type": content_type})
+        text = written(metrics.pieces(), cast("Encode", encode))
+        return await answer_pieces(request, response, text)
 
     app.router.add_get("/metrics", scrape)

@@ -1,7 +1,7 @@
 """Long lists in answers: encoded a slice at a time, so that a large registry never stalls calls."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -24,19 +24,27 @@ async def answer_list(
         return web.Response(body=body, content_type="application/json")
     response = web.StreamResponse()
     response.content_type = "application/json"
+    return await answer_pieces(request, response, _pieces(start, items, row, slice_rows))
+
+
+async def answer_pieces(
+    request: web.Request, response: web.StreamResponse, pieces: Iterator[bytes]
+) -> web.StreamResponse:
+    """A long answer, made while it is sent; others have their turn between two pieces."""
     await response.prepare(request)
-    async for piece in _pieces(start, items, row, slice_rows):
-        await response.write(piece)
+    if request.method != "HEAD":  # aiohttp would send a body to it
+        for piece in pieces:
+            await response.write(piece)
+            await asyncio.sleep(0)
     await response.write_eof()
     return response
 
 
-async def _pieces(
+def _pieces(
     start: bytes, items: Sequence[ItemT], row: Callable[[ItemT], bytes], slice_rows: int
-) -> AsyncIterator[bytes]:
+) -> Iterator[bytes]:
     yield start
     for first in range(0, len(items), slice_rows):
         rows = [row(item) for item in items[first : first + slice_rows]]
         yield (b"," if first else b"") + b",".join(rows)
-        await asyncio.sleep(0)
     yield b"]}"

@@ -175,7 +175,9 @@ class Door:
         now = self._loop.time()
         plane = self.plane
         plane.now = now
-        if now - self._sweep_due_at > _LATE_S:
+        late_s = now - self._sweep_due_at
+        plane.lags.see(max(late_s, 0.0), now)
+        if late_s > _LATE_S:
             plane.late_at = now
         self._sweep_due_at = now + SWEEP_S
         self._sweep_timer = self._loop.call_at(self._sweep_due_at, self._sweep)

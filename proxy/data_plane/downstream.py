@@ -8,11 +8,13 @@ import asyncio
 import socket
 import struct
 from random import getrandbits
+from time import monotonic
 from typing import Final, Protocol, cast
 
 from proxy import errors
 from proxy.data_plane.intake import Intake
 from proxy.data_plane.roles import LINGER_S, ControlSession, Handler, Plane, Rules
+from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.forwarding import Caller, connection_field
 from proxy.wire.head import RequestHead
 from proxy.wire.problem import Problem, problem, problem_bytes
@@ -173,8 +175,16 @@ class Downstream(Intake):
         error.__traceback__ = None  # holds this connection and what it has read
         if error.closes or not self.body_complete:
             self._closing = True
-        trace = trace_of(head.noted, getrandbits)
-        self.send_problem(problem(error, self._door.plane.instance, trace))
+        trace, plane = trace_of(head.noted, getrandbits), self._door.plane
+        parts = problem(error, plane.instance, trace)
+        self.send_problem(parts)
+        record = ExchangeRecord(monotonic(), head, self.caller, trace)
+        record.route = "unmatched"
+        record.status, record.code, record.detail = error.status, error.code, error.detail
+        record.flag = error.flag
+        record.response_bytes = len(parts.body)
+        record.finished_at = record.started_at
+        plane.publish_refusal(record)
 
     def _refuse_unread(self, error: errors.ProxyError) -> None:
         self._refused = error

@@ -189,7 +189,9 @@ class Exchange(Carriage):
             client.last()
         self._answer_begun = True
         record.status = error.status
-        client.send_problem(problem(error, self._plane.instance, self._trace, self._called))
+        parts = problem(error, self._plane.instance, self._trace, self._called)
+        record.response_bytes = len(parts.body)
+        client.send_problem(parts)
 
     def _publish(self) -> None:
         record = self._record

@@ -19,6 +19,7 @@ from proxy.wire.reader import HeadLimits
 
 # How long the rest of a body may take once it can change nothing any more (nginx: lingering).
 LINGER_S: Final = 5.0
+_STRETCH_S: Final = 15.0  # as often as Prometheus asks, or nearly
 
 
 class Rules(NamedTuple):
@@ -106,6 +107,25 @@ class CallerSide(Protocol):
         """Why the task was cancelled; None when the caller is gone."""
 
 
+class Worst:
+    """The largest of what was seen lately: in this stretch of 15 s, or the one before."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._now_s = 0.0
+        self._before_s = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return max(self._now_s, self._before_s)
+
+    def see(self, seconds: float, now: float) -> None:
+        if now >= self._until:
+            self._until = now + _STRETCH_S
+            self._before_s, self._now_s = self._now_s, 0.0
+        self._now_s = max(self._now_s, seconds)
+
+
 class HasSnapshot(Protocol):
     """Where the live table is: replaced whole, so an exchange takes it once."""
 
@@ -124,14 +144,17 @@ class Plane:
         registry: HasSnapshot,
         pools: Pools,
         publish: Callable[[ExchangeRecord], None],
+        publish_refusal: Callable[[ExchangeRecord], None],
     ) -> None:
         self.instance = instance
         self.via = b"1.1 " + instance.encode()
         self.registry = registry
         self.pools = pools
-        self.publish = publish
+        self.publish = publish  # what became of a call
+        self.publish_refusal = publish_refusal  # of what did not become one
         self.date = b""  # as in the Date field, renewed every half second
         self.now = 0.0  # the loop's time as of the last sweep: good enough for what is idle
         self.late_at = float("-inf")  # when the loop was held up last, by its own time
+        self.lags = Worst()  # by how much
         self.cors: browser.CorsRules | None = None
         self.max_timeout_s = 600.0

@@ -3,7 +3,7 @@
 Whoever wants to know (metrics, events, access log, spans) subscribes to the published record.
 """
 
-from time import gmtime, strftime, time  # noqa: TID251 - what is written down has a date
+from time import gmtime, monotonic, strftime, time  # noqa: TID251 - what is written down has a date
 from typing import Final, NamedTuple
 
 from proxy.wire.forwarding import Caller
@@ -84,6 +84,11 @@ class Calendar:
     def __init__(self) -> None:
         self._second = -1
         self._written = b""
+
+    @property
+    def began_at(self) -> float:
+        """The moment at which the monotonic clock stood at nought, in seconds since 1970."""
+        return time() - monotonic()
 
     def now(self) -> bytes:
         """As in `2026-01-01T12:00:00.123Z`."""

@@ -16,6 +16,7 @@ _TRACEPARENT: Final = re.compile(
 _MEMBER: Final = re.compile(
     rb"[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]",
 )
+_W3C_ID: Final = slice(len("traceparent: 00-"), len("traceparent: 00-") + 32)
 _NO_TRACE: Final = b"0" * 32
 _NO_PARENT: Final = b"0" * 16
 _MOST_MEMBERS: Final = 32
@@ -44,6 +45,11 @@ class Trace:
 
     def __repr__(self) -> str:
         return f"<Trace {self.trace_id.decode()}>"
+
+    @property
+    def w3c_id(self) -> bytes:
+        """The trace id of `traceparent`, 32 hexadecimal digits."""
+        return self.context_lines[_W3C_ID]
 
 
 def trace_of(noted: dict[bytes, bytes], random_bits: Callable[[int], int]) -> Trace:

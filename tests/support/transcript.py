@@ -125,7 +125,8 @@ class Transcript:
         self.loop = ManualLoop(self.opened)
         self.complaints: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
-        self.records: list[ExchangeRecord] = []
+        self.records: list[ExchangeRecord] = []  # of calls
+        self.refusals: list[ExchangeRecord] = []  # of what never became one
         self.upstreams: list[Peer] = []
         self.connecting: list[Callable[[OSError | None], None]] = []
         self.connects_at_once = True
@@ -140,7 +141,7 @@ class Transcript:
 
     async def _build(self, rules: Rules, entry: Entry) -> Door:
         pools = Pools(Means(HeadLimits(), TlsContexts(), resolves_nothing))
-        plane = Plane("toolproxy-1", self, pools, self.records.append)
+        plane = Plane("toolproxy-1", self, pools, self.records.append, self.refusals.append)
         door = Door(plane, self.control, rules, entry)
         door.start()
         return door

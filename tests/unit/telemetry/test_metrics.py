@@ -1,21 +1,27 @@
 """Facts about metrics: what one exchange adds, and what Prometheus reads."""
 
 import math
+from collections.abc import Callable, Iterable
 
 import pytest
 from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.telemetry.exposition import written
 from proxy.telemetry.metrics import BUCKETS_S, Durations, Gauge, Metrics
-from tests.support.records import record
+from tests.support.records import TRACE_ID, record
 
 Labels = frozenset[tuple[str, str]]
+openmetrics_families: Callable[[str], Iterable[Metric]]
+openmetrics_families = openmetrics_parser.text_string_to_metric_families
 
 
 def scraped(metrics: Metrics, name: str) -> dict[Labels, float]:
     """The samples of one name, as Prometheus's own parser reads what is written."""
-    text = generate_latest(metrics.registry()).decode()
+    text = b"".join(written(metrics.pieces(), generate_latest)).decode()
     return {
         frozenset(sample.labels.items()): sample.value
         for family in text_string_to_metric_families(text)
@@ -70,10 +76,10 @@ def test_buckets_are_cumulative_and_end_in_infinity() -> None:
     for bucket in (1, 1, 11, 14):
         durations.counts[bucket] += 1
 
-    cumulative = durations.cumulative()
+    cumulative = durations.cumulative(0.0)
 
-    assert [count for _, count in cumulative] == [0, *[2] * 10, 3, 3, 3, 4]
-    assert cumulative[-1] == ("+Inf", 4.0)
+    assert [count for _, count, _ in cumulative] == [0, *[2] * 10, 3, 3, 3, 4]
+    assert cumulative[-1] == ("+Inf", 4.0, None)
 
 
 def test_bounds_of_the_buckets_grow() -> None:
@@ -216,3 +222,49 @@ def test_record_knows_how_long_it_took() -> None:
         "<ExchangeRecord /tools/{tool} 502 upstream_closed>",
         0.5,
     )
+
+
+def test_open_metrics_carries_the_trace_of_the_latest_call_of_a_bucket() -> None:
+    metrics = Metrics()
+    for started_at in (5.0, 6.0):
+        metrics.observe(record(started_at=started_at, trace_id="workflow-1"))
+
+    text = b"".join(written(metrics.pieces(), openmetrics.generate_latest)).decode()
+
+    examples = [
+        (sample.labels["le"], sample.exemplar.labels, round(sample.exemplar.value, 3))
+        for family in openmetrics_families(text)
+        if family.name == "http_server_request_duration_seconds"
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+    assert examples == [("0.025", {"trace_id": TRACE_ID}, 0.02)]
+
+
+def test_family_of_many_series_is_written_in_pieces_and_named_once() -> None:
+    metrics = Metrics()
+    for number in range(1_000):
+        metrics.observe(record(tool=f"tool-{number}"))
+
+    pieces = list(written(metrics.pieces(), openmetrics.generate_latest))
+    text = b"".join(pieces).decode()
+
+    assert max(piece.count(b"\n") for piece in pieces) < 200
+    assert text.count("# TYPE toolproxy_calls counter") == 1
+    assert len(scraped(metrics, "toolproxy_calls_total")) == 1_000
+    assert {family.name for family in openmetrics_families(text)} >= {"toolproxy_calls"}
+
+
+def test_time_of_upstreams_is_counted_by_server() -> None:
+    metrics = Metrics()
+    asked = record(server="o")
+    asked.sent_at, asked.answered_at = 5.0, 5.02
+    never_answered = record(502, "upstream_closed", server="o")
+    never_answered.sent_at = 5.0
+    metrics.observe(asked)
+    metrics.observe(never_answered)
+
+    name = "toolproxy_upstream_request_duration_seconds"
+    assert scraped(metrics, f"{name}_count") == {labels(server="o"): 1}
+    metrics.forget(lambda server, _: server == "o")
+    assert scraped(metrics, f"{name}_count") == {}
