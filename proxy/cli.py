@@ -14,10 +14,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
 from typing import Final, TextIO
 
-import orjson
-
 from proxy import errors
 from proxy.config.settings import Settings, SettingsError, load_settings
+from proxy.telemetry.logs import log_to_stderr
 
 _UNUSABLE: Final = 2
 
@@ -105,7 +104,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _run(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    _log_to_stderr(settings)
+    log_to_stderr(settings.log_level, settings.log_format)
     return _serve(settings, lambda: _settings(options), os.environ)
 
 
@@ -160,7 +159,7 @@ def _demo(options: argparse.Namespace) -> int:
     from proxy.demo import demo_settings, run_demo  # noqa: PLC0415 - as in `_serve`
 
     with demo_settings(os.environ, _flags(options)) as settings:
-        _log_to_stderr(settings)
+        log_to_stderr(settings.log_level, settings.log_format)
         return on_uvloop(run_demo(settings, os.environ))
 
 
@@ -172,37 +171,3 @@ def _complain(text: str) -> int:
 
 def _say(text: str, stream: TextIO | None = None) -> None:
     print(text, file=stream, flush=True)
-
-
-def _log_to_stderr(settings: Settings) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if settings.log_format == "json" else _TextLines())
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # its "2 changes" are no news
-
-
-class _TextLines(logging.Formatter):
-    """One line per message: when, who, how bad (unless it is not), what."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s.%(msecs)03d toolproxy: %(message)s", "%Y-%m-%dT%H:%M:%S")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        if record.levelno != logging.INFO:
-            record.message = f"{record.levelname.lower()}: {record.message}"
-        return super().formatMessage(record)
-
-
-class _JsonLines(logging.Formatter):
-    """The same for programs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line).decode()

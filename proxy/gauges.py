@@ -12,13 +12,41 @@ from proxy.policy.circuit import State
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.live import LiveRegistry
+from proxy.reporting import Reporting
 from proxy.telemetry.metrics import Gauge
 
 
-def gauges(door: Door, pools: Pools, registry: LiveRegistry) -> Iterator[Gauge]:
+def gauges(
+    door: Door, pools: Pools, registry: LiveRegistry, reporting: Reporting
+) -> Iterator[Gauge]:
     """All of them; each is asked anew at every scrape."""
     yield Gauge(
         "toolproxy_open_connections", "Callers' connections.", (), lambda: [((), door.connections)]
+    )
+    yield Gauge(
+        "toolproxy_event_loop_lag_seconds",
+        "By how much the event loop was late at worst, in the last 15 to 30 s.",
+        (),
+        lambda: [((), door.plane.lags.seconds)],
+    )
+    yield Gauge(
+        "toolproxy_sse_subscribers",
+        "Listeners to event streams.",
+        (),
+        lambda: [((), reporting.hub.fanout.subscribers)],
+    )
+    yield Gauge(
+        "toolproxy_events_dropped",
+        "Events, lines and spans that were lost on the way to where.",
+        ("where",),
+        lambda: [((where,), number) for where, number in reporting.dropped()],
+        CounterMetricFamily,
+    )
+    yield Gauge(
+        "toolproxy_reporting_problem",
+        "1 while something beside calls does not work; /readyz says what.",
+        ("where",),
+        lambda: [((where,), bool(said)) for where, said in reporting.state()],
     )
     yield Gauge(
         "toolproxy_upstream_connections",

@@ -11,8 +11,8 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -59,7 +59,9 @@ class Sidecar:
         self._stop: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
-        self.reporting = Reporting()
+        # Names this process in Via: only our own mark must ever be taken for a loop.
+        instance = f"toolproxy-{secrets.token_hex(4)}"
+        self.reporting = Reporting(settings, instance, self._own)
         self.metrics, self.hub = self.reporting.metrics, self.reporting.hub
         self.registry = LiveRegistry(
             settings.registry.path, LoadRules.of(settings), environ, self.hub.tell
@@ -67,8 +69,6 @@ class Sidecar:
         self._tls = TlsContexts()
         self._names = Names(lambda: self.registry.rules.deny, self.registry.endpoints_moved)
         self._pools = Pools(Means(_heads(settings), self._tls, self._names.resolve))
-        # Names this process in Via: only our own mark must ever be taken for a loop.
-        instance = f"toolproxy-{secrets.token_hex(4)}"
         self._plane = Plane(
             instance,
             self.registry,
@@ -80,6 +80,8 @@ class Sidecar:
             self.registry,
             self.metrics,
             self.hub,
+            lambda: self.reporting.kept,
+            self.reporting.problems,
             instance,
             lambda: self._draining,
             lambda: self._plane.cors,
@@ -102,6 +104,7 @@ class Sidecar:
         """
         self.registry.listen(self._registry_changed, self._prober.doubted)
         self.registry.listen(self._names.follow, self._names.doubted)
+        self.reporting.apply(self.settings)
         self.registry.load_first()
         app = application(self._surfaces)
         # Heads are limited at the door, so aiohttp's own limits must never be the ones that speak.
@@ -123,10 +126,11 @@ class Sidecar:
         door = Door(self._plane, bridge, Rules(), Entry())  # settings come with `_apply`
         self._door = door
         self._apply(self.settings)
-        for gauge in gauges(door, self._pools, self.registry):
+        for gauge in gauges(door, self._pools, self.registry, self.reporting):
             self.metrics.add(gauge)
         address = await self._listen(door)
         door.start()
+        self.reporting.start()
         self._own(self._watch().run())
         self.hub.tell("gateway_started", {"message": f"Listening on {address}"})
         gc.collect()
@@ -150,7 +154,7 @@ class Sidecar:
         registry = self.settings.registry
         return Watch(registry.path, registry.poll_interval_s, self.registry.refresh)
 
-    def _own(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -191,7 +195,6 @@ class Sidecar:
         self._plane.cors = _cors(settings)
         self.registry.rules = LoadRules.of(settings)
         self._prober.default_interval_s = settings.health_check_interval_s
-        logging.getLogger().setLevel(settings.log_level.upper())
         if self._door is not None:
             self._door.rules = _rules(settings)
             self._door.entry = self._entry(settings)
@@ -221,7 +224,7 @@ class Sidecar:
         add(signal.SIGTERM, self._begin_drain)
         add(signal.SIGQUIT, self._begin_drain)
         add(signal.SIGINT, self._end)
-        add(signal.SIGUSR1, lambda: _LOG.info("Logs go to stderr: nothing to reopen"))
+        add(signal.SIGUSR1, self.reporting.reopen)
 
     def _begin_drain(self) -> None:
         if not self._draining:
@@ -255,6 +258,7 @@ class Sidecar:
             self._door.stop()
         await self._prober.stop()
         await self._names.stop()
+        await self.reporting.close()
         for task in list(self._tasks):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -6,6 +6,7 @@ surface says what is answered.
 
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from aiohttp import HttpVersion11, web
@@ -32,6 +33,8 @@ class Surfaces(NamedTuple):
     registry: LiveRegistry
     metrics: Metrics
     hub: Hub
+    kept: Callable[[], list[list[Path]]]  # files of past events
+    problems: Callable[[], dict[str, str]]  # of what works beside calls
     instance: str
     draining: Callable[[], bool]
     cors: Callable[[], CorsRules | None]
@@ -41,10 +44,10 @@ def application(surfaces: Surfaces) -> web.Application:
     """The aiohttp application behind the bridge."""
     app = web.Application(middlewares=[_problems(surfaces.instance)])
     app.on_response_prepare.append(_finish(surfaces))
-    health.add_routes(app, surfaces.registry, surfaces.draining)
+    health.add_routes(app, surfaces.registry, surfaces.draining, surfaces.problems)
     catalog.add_routes(app, surfaces.registry)
     scrape.add_routes(app, surfaces.metrics)
-    events.add_routes(app, surfaces.hub, surfaces.registry)
+    events.add_routes(app, surfaces.hub, surfaces.registry, surfaces.kept)
     return app
 
 

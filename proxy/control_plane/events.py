@@ -1,24 +1,50 @@
 """`/events` and its kin: what happens, as a stream; what happened, as a list or a sum.
 
-Decides who listens to what. How events reach many listeners is the hub's.
+Decides who listens to what, and where the past is looked for. How events reach many listeners is
+the hub's business, and how files are read `query`'s.
 """
 
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from proxy import errors
+from proxy.control_plane.health import json_answer
 from proxy.control_plane.inner import stream_of
+from proxy.control_plane.slices import answer_list
 from proxy.registry.live import LiveRegistry
 from proxy.telemetry.event import CALLS_AND_REFUSALS, Wanted
 from proxy.telemetry.hub import Hub
+from proxy.telemetry.query import Asked, merged, read_files, since_of, summary
 
-_LONGEST_FILTER = 512
-_NEVER_S = 3600.0
+_LONGEST_FILTER: Final = 512
+_NEVER_S: Final = 3600.0
+_MOST_LISTED: Final = 10_000
+_USUALLY_LISTED: Final = 100
+_READERS: Final = 2  # of files, at a time
+
+Kept = Callable[[], Sequence[Sequence[Path]]]
 
 
-def add_routes(app: web.Application, hub: Hub, registry: LiveRegistry) -> None:
+def add_routes(app: web.Application, hub: Hub, registry: LiveRegistry, kept: Kept) -> None:
+    past = _Past(hub, kept)
+
     async def events(request: web.Request) -> web.StreamResponse:
-        return await _stream(request, hub, wanted_of(request))
+        if not _wants_list(request):
+            return await _stream(request, hub, wanted_of(request))
+        found = await past.look(_asked(request))
+        return await answer_list(request, b'{"events":[', found, orjson.dumps)
+
+    async def summed(request: web.Request) -> web.StreamResponse:
+        trace_id = request.match_info["trace_id"]
+        found = await past.look(Asked(Wanted(trace_id=trace_id), None, _MOST_LISTED))
+        return json_answer(summary(trace_id, found))
 
     async def audit(request: web.Request) -> web.StreamResponse:
         wanted = wanted_of(request)
@@ -31,6 +57,8 @@ def add_routes(app: web.Application, hub: Hub, registry: LiveRegistry) -> None:
             raise errors.NamespaceNotFoundError(f"No server is called {name}; /health lists them")
         return await _stream(request, hub, wanted_of(request)._replace(server=name))
 
+    app.router.add_get("/events/{trace_id}/summary", summed)
+    app.router.add_get("/api/v1/events/{trace_id}/summary", summed)
     for path, handler in (
         ("/events", events),
         ("/api/v1/events", events),
@@ -53,6 +81,47 @@ def wanted_of(request: web.Request) -> Wanted:
         query.get("trace_id", ""),
         query.get("status", ""),
     )
+
+
+def _wants_list(request: web.Request) -> bool:
+    form = request.query.get("format", "")
+    if form not in {"", "json", "sse"}:
+        raise errors.BadValueError("format is json, for a list, or sse, for a stream")
+    return form == "json" or (not form and request.headers.get("Accept") == "application/json")
+
+
+def _asked(request: web.Request) -> Asked:
+    """Raises `BadValueError`."""
+    query = request.query
+    try:
+        since = since_of(query["since"], datetime.now(UTC)) if query.get("since") else None
+        limit = int(query.get("limit", _USUALLY_LISTED))
+    except ValueError as error:
+        raise errors.BadValueError(f"since or limit: {error}") from None
+    if not 1 <= limit <= _MOST_LISTED:
+        raise errors.BadValueError(f"limit lies between 1 and {_MOST_LISTED}")
+    return Asked(wanted_of(request), since, limit)
+
+
+class _Past:
+    """What ring and files still hold."""
+
+    def __init__(self, hub: Hub, kept: Kept) -> None:
+        self._hub = hub
+        self._kept = kept
+        self._turns = asyncio.Semaphore(_READERS)
+
+    async def look(self, asked: Asked) -> list[dict[str, object]]:
+        """The newest that were asked for, oldest first."""
+        loop = asyncio.get_running_loop()
+        async with self._turns:
+            stored = await loop.run_in_executor(None, _stored, self._kept, asked)
+        live = [each for each in self._hub.newest(asked.wanted, asked.limit) if asked.takes(each)]
+        return merged([*stored, live], asked.limit)
+
+
+def _stored(kept: Kept, asked: Asked) -> list[list[dict[str, object]]]:
+    return [read_files(files, asked) for files in kept()]
 
 
 async def _stream(request: web.Request, hub: Hub, wanted: Wanted) -> web.StreamResponse:

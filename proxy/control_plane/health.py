@@ -20,7 +20,12 @@ from proxy.registry.live import LiveRegistry
 _SLICE: Final = 100  # servers encoded at a time: about a millisecond
 
 
-def add_routes(app: web.Application, registry: LiveRegistry, draining: Callable[[], bool]) -> None:
+def add_routes(
+    app: web.Application,
+    registry: LiveRegistry,
+    draining: Callable[[], bool],
+    problems: Callable[[], dict[str, str]],
+) -> None:
     async def health(request: web.Request) -> web.StreamResponse:
         """Per namespace: healthy while one endpoint is usable."""
         servers = list(registry.current.servers.values())
@@ -50,6 +55,7 @@ def add_routes(app: web.Application, registry: LiveRegistry, draining: Callable[
                 "status": "ready",
                 "generation": table.generation,
                 "problem": registry.problem,
+                "problems": problems(),
                 "quarantined": [
                     {
                         "server": broken.namespace or f"servers[{broken.index}]",

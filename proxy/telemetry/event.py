@@ -19,22 +19,43 @@ _FRAME_END_BYTES: Final = len(b"\n\n\r\n")
 _CHUNK_END_BYTES: Final = len(b"\r\n")
 
 
+class Facts(NamedTuple):
+    """By what an event can be asked for."""
+
+    kind: str
+    server: str
+    trace_id: str
+    status: str
+
+
+def facts_of(document: Mapping[str, object]) -> Facts:
+    """Those of a document; what is no text counts as none."""
+    return Facts(
+        _text(document, "event_type"),
+        _text(document, "server_name"),
+        _text(document, "trace_id"),
+        _text(document, "status"),
+    )
+
+
+def _text(document: Mapping[str, object], key: str) -> str:
+    value = document.get(key)
+    return value if isinstance(value, str) else ""
+
+
 class Event:
     """An event as it goes out. `frame` is its message as one chunk of an answer."""
 
-    __slots__ = ("_data_bytes", "frame", "id", "kind", "server", "status", "trace_id")
+    __slots__ = ("_data_bytes", "facts", "frame", "id")
 
-    def __init__(self, name: bytes, facts: "Facts", data: bytes) -> None:
+    def __init__(self, name: bytes, facts: Facts, data: bytes) -> None:
         self.id = name
-        self.kind = facts.kind
-        self.server = facts.server
-        self.trace_id = facts.trace_id
-        self.status = facts.status
+        self.facts = facts
         self.frame = framed(facts.kind.encode(), name, data)
         self._data_bytes = len(data)
 
     def __repr__(self) -> str:
-        return f"<Event {self.id.decode()} {self.kind}>"
+        return f"<Event {self.id.decode()} {self.facts.kind}>"
 
     @property
     def data(self) -> bytes:
@@ -48,15 +69,6 @@ class Event:
         return self.frame[self.frame.index(b"\n") + 1 : -_CHUNK_END_BYTES]
 
 
-class Facts(NamedTuple):
-    """By what an event can be asked for."""
-
-    kind: str
-    server: str
-    trace_id: str
-    status: str
-
-
 class Wanted(NamedTuple):
     """Which events somebody asked for; what is empty asks for any."""
 
@@ -65,14 +77,14 @@ class Wanted(NamedTuple):
     trace_id: str = ""
     status: str = ""
 
-    def takes(self, event: Event) -> bool:
-        if self.kinds and event.kind not in self.kinds:
+    def takes(self, facts: Facts) -> bool:
+        if self.kinds and facts.kind not in self.kinds:
             return False
-        if self.server and event.server != self.server:
+        if self.server and facts.server != self.server:
             return False
-        if self.trace_id and event.trace_id != self.trace_id:
+        if self.trace_id and facts.trace_id != self.trace_id:
             return False
-        return not self.status or alike(event.status, self.status)
+        return not self.status or alike(facts.status, self.status)
 
 
 def alike(status: str, wanted: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import orjson
 
-from proxy.telemetry.event import TOOL_INVOKED, CallWriter, Event, Facts, Wanted, encoded
+from proxy.telemetry.event import TOOL_INVOKED, CallWriter, Event, Facts, Wanted, encoded, facts_of
 from proxy.telemetry.fanout import Fanout
 from proxy.telemetry.record import Calendar, ExchangeRecord
 from proxy.telemetry.ring import Ring
@@ -78,7 +78,7 @@ class Hub:
             "status": "success",
             **facts,
         }
-        self._out(name, _facts(document), encoded(document))
+        self._out(name, facts_of(document), encoded(document))
 
     def merge(self, document: Mapping[str, object]) -> None:
         """An upstream has told of something, in a file of its own; it stays its own event.
@@ -87,7 +87,7 @@ class Hub:
         """
         name = self.ring.next_id()
         whole = {"event_id": name.decode(), "timestamp": self._calendar.now().decode(), **document}
-        self._out(name, _sound(_facts(whole)), encoded(whole), journal=False)
+        self._out(name, _sound(facts_of(whole)), encoded(whole), journal=False)
 
     def _out(self, name: bytes, facts: Facts, data: bytes, *, journal: bool = True) -> None:
         if journal and self.journal is not None:
@@ -113,7 +113,7 @@ class Hub:
         try:
             document = orjson.loads(data)
             name = stream_id or str(document["event_id"]).encode()
-            self._add(Event(name, _sound(_facts(document)), encoded(document)))
+            self._add(Event(name, _sound(facts_of(document)), encoded(document)))
         except (AttributeError, KeyError, TypeError, ValueError):
             _LOG.warning("What came over the bus is no event; it is left out")
 
@@ -140,7 +140,7 @@ class Hub:
         ring = self.ring
         for position in range(ring.end - 1, ring.first - 1, -1):
             event = ring.at(position)
-            if wanted.takes(event):
+            if wanted.takes(event.facts):
                 found.append(orjson.loads(event.data))
                 if len(found) == most:
                     break
@@ -161,20 +161,6 @@ class Hub:
     def forget(self) -> None:
         """The registry has changed: nothing of what is gone may stay here."""
         self._calls.forget()
-
-
-def _facts(document: Mapping[str, object]) -> Facts:
-    return Facts(
-        _text(document, "event_type"),
-        _text(document, "server_name"),
-        _text(document, "trace_id"),
-        _text(document, "status"),
-    )
-
-
-def _text(document: Mapping[str, object], key: str) -> str:
-    value = document.get(key)
-    return value if isinstance(value, str) else ""
 
 
 def _sound(facts: Facts) -> Facts:

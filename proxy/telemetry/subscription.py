@@ -47,11 +47,15 @@ class Channel:
         self._wants_all = wanted == _ANY
 
     def takes(self, event: Event) -> bool:
-        return self._wants_all or self.wanted.takes(event)
+        return self._wants_all or self.wanted.takes(event.facts)
 
     def picked(self, ring: Ring, start: int, end: int) -> list[Event]:
         events = ring.span(start, end)
-        return events if self._wants_all else [each for each in events if self.wanted.takes(each)]
+        return (
+            events
+            if self._wants_all
+            else [each for each in events if self.wanted.takes(each.facts)]
+        )
 
     def joined(self, events: list[Event]) -> bytes:
         if self.chunked:
