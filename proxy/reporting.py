@@ -6,25 +6,26 @@ end. Decides nothing about a call, and costs it nothing but being told.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 from proxy.config.settings import Settings
+from proxy.events.bus import Bus, BusUnavailableError
+from proxy.events.folding import Folding
+from proxy.events.hub import Hub
+from proxy.events.journal import Journal
+from proxy.events.query import normal
+from proxy.events.tail import Tail, rotated
 from proxy.telemetry import logs
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.bus import Bus
-from proxy.telemetry.folding import Folding
-from proxy.telemetry.hub import Hub
-from proxy.telemetry.journal import Journal
 from proxy.telemetry.lines import Lines
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.publisher import Publisher
-from proxy.telemetry.query import normal
 from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.tail import Tail, rotated
-from proxy.telemetry.tracing import Tracing
+from proxy.telemetry.tracing import Tracing, TracingUnavailableError
 
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _FOLD_EVERY_S: Final = 0.25
@@ -32,10 +33,29 @@ _FOLD_EVERY_S: Final = 0.25
 Own = Callable[[Coroutine[Any, Any, None]], None]  # keeps a task, ends it with the sidecar
 
 
+class _Bugs(logging.Handler):
+    """A bug of ours, which costs a traceback in the log, is an event too."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(logging.ERROR)
+        self._hub = hub
+        self._loop = asyncio.get_running_loop()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and not self._loop.is_closed():
+            facts = {"status": "failure", "message": record.getMessage(), "error_code": "internal"}
+            self._loop.call_soon_threadsafe(self._hub.tell, "error", facts)
+
+
+class ReportingError(Exception):
+    """Something that the settings ask for can't be had."""
+
+
 class Reporting:
     """All readers of one sidecar. `calls`, `control`, `refusals`: where records are published."""
 
     def __init__(self, settings: Settings, instance: str, own: Own) -> None:
+        """Raises `ReportingError`."""
         self.metrics = Metrics()
         self.hub = Hub(settings.events.ring)
         self.calls = Publisher()
@@ -46,19 +66,25 @@ class Reporting:
         self._journal: Journal | None = None
         self._access_log: AccessLog | None = None
         self._tails: dict[str, tuple[Tail, asyncio.Task[None]]] = {}
-        url = settings.events.bus
-        self._bus = Bus(url, self.hub.deliver) if url else None
-        if self._bus is not None:
-            self.hub.join(self._bus)
-        otlp, sample = settings.tracing.otlp, settings.tracing.sample
-        self._tracing = Tracing(otlp, sample, instance) if otlp else None
+        self._bus: Bus | None = None
+        self._tracing: Tracing | None = None
+        try:
+            if settings.events.bus:
+                self._bus = Bus(settings.events.bus, self.hub.deliver, most=settings.events.ring)
+                self.hub.join(self._bus)
+            if settings.tracing.otlp:
+                self._tracing = Tracing(settings.tracing.otlp, settings.tracing.sample, instance)
+        except (BusUnavailableError, TracingUnavailableError) as error:
+            raise ReportingError(str(error)) from None
         self._last = settings
+        self._bugs = _Bugs(self.hub)
 
     # --- begin, change, end ---
 
     def start(self) -> None:
         """Begin what works by itself."""
         self._own(self._fold())
+        logging.getLogger("toolproxy").addHandler(self._bugs)
         if self._bus is not None:
             self._own(self._bus.run())
 
@@ -126,6 +152,7 @@ class Reporting:
 
     async def close(self) -> None:
         """Write and send what waits, in 2 s or so."""
+        logging.getLogger("toolproxy").removeHandler(self._bugs)
         self.hub.tell("gateway_stopped", {"message": "The sidecar has stopped"})
         for _, task in self._tails.values():
             task.cancel()

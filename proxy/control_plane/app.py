@@ -15,9 +15,9 @@ from aiohttp.typedefs import Middleware
 from proxy import errors
 from proxy.control_plane import catalog, events, health, scrape
 from proxy.control_plane.inner import matched
+from proxy.events.hub import Hub
 from proxy.policy.browser import CorsRules, cors_fields
 from proxy.registry.live import LiveRegistry
-from proxy.telemetry.hub import Hub
 from proxy.telemetry.metrics import Metrics
 from proxy.wire.problem import problem
 from proxy.wire.trace import Trace

@@ -18,10 +18,10 @@ from proxy import errors
 from proxy.control_plane.health import json_answer
 from proxy.control_plane.inner import stream_of
 from proxy.control_plane.slices import answer_list
+from proxy.events.event import CALLS_AND_REFUSALS, Wanted
+from proxy.events.hub import Hub
+from proxy.events.query import Asked, merged, read_files, since_of, summary
 from proxy.registry.live import LiveRegistry
-from proxy.telemetry.event import CALLS_AND_REFUSALS, Wanted
-from proxy.telemetry.hub import Hub
-from proxy.telemetry.query import Asked, merged, read_files, since_of, summary
 
 _LONGEST_FILTER: Final = 512
 _NEVER_S: Final = 3600.0

@@ -51,7 +51,9 @@ class Lines:
 
     def __repr__(self) -> str:
         waiting = self._lines - self._writer.lines
-        return f"<{type(self).__name__} waiting={waiting} dropped={self.dropped}>"
+        return (
+            f"<{type(self).__name__} {self._writer.name} waiting={waiting} dropped={self.dropped}>"
+        )
 
     @property
     def errors(self) -> int:
@@ -114,6 +116,7 @@ class Writer:
         self.bytes = 0
         self.errors = 0
         self.problem = ""
+        self.name = target.name
         self._target = target
         self._batches: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._hurry = threading.Event()

@@ -5,19 +5,15 @@ https://opentelemetry.io/docs/specs/semconv/http/http-spans/. Needs the extra `o
 of queues and threads.
 """
 
-import logging
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from os import environ
 from random import getrandbits
-from time import monotonic_ns, time_ns
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased, TraceIdRatioBased
@@ -43,13 +39,14 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from proxy.telemetry.record import Attempt, ExchangeRecord
+from proxy.telemetry.record import Attempt, Calendar, ExchangeRecord
 from proxy.wire.head import RequestHead
 
 Attributes = dict[str, str | int]
 
 _METHODS: Final = "CONNECT,DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT,TRACE"
 _METHODS_VARIABLE: Final = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"
+_NO_ROUTE: Final = "unmatched"
 _FAILING: Final = 400
 _OF_THE_SERVER: Final = 500
 _LONGEST_TEXT: Final = 1024  # of what a caller can make as long as it likes
@@ -58,6 +55,7 @@ _FINE: Final = Status()
 _SENT: Final = re.compile(
     rb"traceparent: 00-(.{32})-(.{16})-(..)\r\n(?:tracestate: ([^\r]*)\r\n)?", re.DOTALL
 )
+_AUTHORITY: Final = re.compile(r"(.*?)(?::([0-9]{0,5}))?")
 _USER_AGENT: Final = re.compile(rb"\r\nuser-agent:[ \t]*([^\r]*)", re.IGNORECASE)
 
 
@@ -67,6 +65,7 @@ class Spans:
     def __init__(self, sample: float, instance: str) -> None:
         self._sampler = ParentBased(TraceIdRatioBased(sample))
         self._resource = _resource(instance)
+        self._calendar = Calendar()
         self._scope = InstrumentationScope("toolproxy", version("toolproxy"))
         self._methods = frozenset(environ.get(_METHODS_VARIABLE, _METHODS).split(","))
 
@@ -80,7 +79,7 @@ class Spans:
         if not self._samples(names):
             return []
         call = _context(names, getrandbits(64))
-        clock = time_ns() - monotonic_ns()
+        clock = int(self._calendar.began_at * 1e9)
         spans = [self._span(_server(record), record, call, names.caller, clock)]
         attempts = _attempts(record)
         began_at = record.started_at
@@ -111,7 +110,7 @@ class Spans:
         method = record.head.method.decode()
         known = method if method in self._methods else "_OTHER"
         span.attributes[http_attributes.HTTP_REQUEST_METHOD] = known
-        if known != method:
+        if method and known != method:
             span.attributes[http_attributes.HTTP_REQUEST_METHOD_ORIGINAL] = method[:_LONGEST_TEXT]
         name = "HTTP" if known == "_OTHER" else known
         return ReadableSpan(
@@ -176,6 +175,7 @@ def _context(names: _Names, span_id: int) -> SpanContext:
 
 def _server(record: ExchangeRecord) -> _Span:
     head = record.head
+    route = "" if record.route == _NO_ROUTE else record.route
     attributes: Attributes = {
         url_attributes.URL_PATH: _text(head.target.partition(b"?")[0]),  # a query may hold secrets
         url_attributes.URL_SCHEME: record.caller.scheme.decode(),
@@ -183,7 +183,7 @@ def _server(record: ExchangeRecord) -> _Span:
     }
     attributes |= _given(
         {
-            http_attributes.HTTP_ROUTE: record.route,
+            http_attributes.HTTP_ROUTE: route,
             http_attributes.HTTP_RESPONSE_STATUS_CODE: record.status,
             client_attributes.CLIENT_ADDRESS: record.caller.address.decode(),
             user_agent_attributes.USER_AGENT_ORIGINAL: _user_agent(head),
@@ -195,9 +195,7 @@ def _server(record: ExchangeRecord) -> _Span:
     broken_off = record.answered_at and record.code
     failed = record.status >= _OF_THE_SERVER or not record.status or broken_off
     status = _failure(record) if failed else _FINE
-    return _Span(
-        SpanKind.SERVER, record.route, attributes, status, record.started_at, record.finished_at
-    )
+    return _Span(SpanKind.SERVER, route, attributes, status, record.started_at, record.finished_at)
 
 
 def _error(record: ExchangeRecord, failing: int) -> str:
@@ -267,10 +265,8 @@ def _address_of(endpoint: str) -> Attributes:
 
 
 def _asked_for(authority: str) -> Attributes:
-    host, colon, port = authority.rpartition(":")
-    if not (colon and port.isdecimal()):
-        host, port = authority, "0"
-    return _located(host.strip("[]"), int(port))
+    match = _AUTHORITY.fullmatch(authority)
+    return _located(match[1].strip("[]"), int(match[2] or 0)) if match else {}
 
 
 def _located(address: str, port: int) -> Attributes:
@@ -325,35 +321,3 @@ def _resource(instance: str) -> Resource:
     if name.startswith("unknown_service"):
         resource = resource.merge(Resource({service_attributes.SERVICE_NAME: "toolproxy"}))
     return _HashedOnce(resource)
-
-
-def otlp_exporter(url: str) -> OTLPSpanExporter:
-    """To a collector, with the path of the standard unless the URL has one."""
-    bare = urlsplit(url).path in {"", "/"}
-    return OTLPSpanExporter(endpoint=url.rstrip("/") + "/v1/traces" if bare else url)
-
-
-class Hearing(logging.Handler):
-    """Tells somebody what the exporter would have told the log, from here on until `close`."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = tell
-        self._logger = logging.getLogger(OTLPSpanExporter.__module__)
-        self._logger.addHandler(self)
-        _silence("opentelemetry")
-        _silence("urllib3")
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record.getMessage())
-
-    def close(self) -> None:
-        self._logger.removeHandler(self)
-        super().close()
-
-
-def _silence(name: str) -> None:
-    logger = logging.getLogger(name)
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 import orjson
 
-from proxy.telemetry.bus_link import ANSWER_WITHIN_S, BusError, packed
+from proxy.events.bus_link import ANSWER_WITHIN_S, BusError, packed
 
 FIELD: Final = b"event"
 EVENT_MOST_BYTES: Final = 256 << 10

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Final
 
-from proxy.telemetry.event import KEEP_ALIVE, Wanted
-from proxy.telemetry.ring import Place, Ring
-from proxy.telemetry.subscription import Bounds, Channel, Outlet, Subscription
+from proxy.events.event import KEEP_ALIVE, Wanted
+from proxy.events.ring import Place, Ring
+from proxy.events.subscription import Bounds, Channel, Outlet, Subscription
 
 SLICE_S: Final = 0.001
 # The first event after a silence goes at once; then so long is waited for more, to share a write.

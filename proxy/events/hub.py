@@ -11,11 +11,11 @@ from typing import Final, Protocol
 
 import orjson
 
-from proxy.telemetry.event import TOOL_INVOKED, CallWriter, Event, Facts, Wanted, encoded, facts_of
-from proxy.telemetry.fanout import Fanout
+from proxy.events.event import TOOL_INVOKED, CallWriter, Event, Facts, Wanted, encoded, facts_of
+from proxy.events.fanout import Fanout
+from proxy.events.ring import Ring
+from proxy.events.subscription import Bounds, Outlet, Subscription
 from proxy.telemetry.record import Calendar, ExchangeRecord
-from proxy.telemetry.ring import Ring
-from proxy.telemetry.subscription import Bounds, Outlet, Subscription
 
 _LOG = logging.getLogger("toolproxy.events")
 _LONGEST_KIND: Final = 128

@@ -65,20 +65,26 @@ class _File:
             names = self.names()
             handle = _open(names[0])
             try:
-                _lock(handle)
-                if not _is_at(handle, names[0]):
-                    continue
-                size = os.fstat(handle).st_size
-                if size and size + len(lines) > self._size_bytes:
-                    _rotate(names)
-                    continue
-                if size and os.pread(handle, 1, size - 1) != b"\n":
-                    # Somebody ended in the middle of a line. It shall spoil only that one.
-                    os.write(handle, b"\n")
-                return _write(handle, lines)
+                outcome = self._append(handle, names, lines)
             finally:
                 os.close(handle)  # and so unlock
+            if outcome is not None:
+                return outcome
         raise OSError(0, "it is moved away again and again")
+
+    def _append(self, handle: int, names: list[Path], lines: bytes) -> tuple[int, str] | None:
+        """None if the path leads to another file by now."""
+        _lock(handle)
+        if not _is_at(handle, names[0]):
+            return None
+        size = os.fstat(handle).st_size
+        if size and size + len(lines) > self._size_bytes:
+            _rotate(names)
+            return None
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            # Somebody ended in the middle of a line. It shall spoil only that one.
+            os.write(handle, b"\n")
+        return _write(handle, lines)
 
 
 def _open(path: Path) -> int:

@@ -6,17 +6,18 @@ Knows nothing of rings and subscribers: `deliver` does.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from random import uniform
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeVar
 
-from proxy.telemetry.bus_link import Address, BusError, BusUnavailableError, Link
-from proxy.telemetry.bus_outbox import Outbox
-from proxy.telemetry.bus_stream import Entry, Stream
+from proxy.events.bus_link import Address, BusError, BusUnavailableError, Link
+from proxy.events.bus_outbox import Outbox
+from proxy.events.bus_stream import Entry, Stream
 
 __all__ = ["Bus", "BusUnavailableError"]
 
+T = TypeVar("T")
 Deliver = Callable[[bytes, bytes | None], None]
 
 CONNECTED: Final = "connected"
@@ -156,20 +157,17 @@ class Bus:
         while True:
             await self._is_away.wait()
             await self._wanted.wait()
-            if self.state == AWAY:
-                await self._show()
+            await self._show()
 
     async def _show(self) -> None:
-        turn_ends_at = perf_counter() + _TURN_S
-        while self.state == AWAY:
-            data = self._outbox.show()
-            if data is None:
-                self._wanted.clear()
-                return
+        async for data in _sliced(self._fresh()):
             self._deliver(data, None)
-            if perf_counter() > turn_ends_at:
-                await asyncio.sleep(0)
-                turn_ends_at = perf_counter() + _TURN_S
+        if self.state == AWAY:
+            self._wanted.clear()
+
+    def _fresh(self) -> Iterator[bytes]:
+        while self.state == AWAY and (data := self._outbox.show()) is not None:
+            yield data
 
     # --- while connected ---
 
@@ -199,7 +197,7 @@ class Bus:
             if more:
                 continue
             if entries or not await self._look(link):
-                self._show_vanished(mark)
+                await self._show_vanished(mark)
             await asyncio.sleep(_GATHER_S)
 
     async def _look(self, link: Link) -> str:
@@ -210,23 +208,29 @@ class Bus:
         return news
 
     async def _take_in(self, entries: list[Entry]) -> None:
-        turn_ends_at = perf_counter() + _TURN_S
-        for stream_id, event_id, data in entries:
+        async for stream_id, event_id, data in _sliced(entries):
             # Before anything can end us: what was delivered is behind us.
             self._stream.place = stream_id
             if event_id and self._outbox.sight(event_id):
                 self._deliver(data, stream_id)
-            if perf_counter() > turn_ends_at:
-                await asyncio.sleep(0)
-                turn_ends_at = perf_counter() + _TURN_S
 
-    def _show_vanished(self, mark: int) -> None:
+    async def _show_vanished(self, mark: int) -> None:
         """Acknowledged, and deleted before we could read it: nobody else will show it here."""
         vanished = self._outbox.vanished(mark)
-        for data in vanished:
-            self._deliver(data, None)
         if vanished:
             _LOG.warning("events.bus: %d events were gone before they were read", len(vanished))
+        async for data in _sliced(vanished):
+            self._deliver(data, None)
+
+
+async def _sliced(items: Iterable[T]) -> AsyncIterator[T]:
+    """Each of them, and now and then the loop's other work in between."""
+    turn_ends_at = perf_counter() + _TURN_S
+    for item in items:
+        yield item
+        if perf_counter() > turn_ends_at:
+            await asyncio.sleep(0)
+            turn_ends_at = perf_counter() + _TURN_S
 
 
 def _first(errors: BaseExceptionGroup[BusError]) -> str:

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from proxy.telemetry.event import Event, Wanted, encoded, framed
-from proxy.telemetry.ring import Place, Ring
+from proxy.events.event import Event, Wanted, encoded, framed
+from proxy.events.ring import Place, Ring
 
 PIECE_BYTES: Final = 64 * 1024  # at once to one who is behind
 _ANY: Final = Wanted()

@@ -7,7 +7,7 @@ ids and positions. Knows nothing of who reads.
 import re
 from typing import Final, NamedTuple
 
-from proxy.telemetry.event import Event
+from proxy.events.event import Event
 
 _STREAM_ID: Final = re.compile(rb"([0-9]{1,20})-([0-9]{1,20})")
 
@@ -99,14 +99,18 @@ class Ring:
         return Place(self.first, self.first, "epoch")
 
     def _after_moment(self, moment: tuple[int, int]) -> Place:
-        """By a Redis Stream's ids, which grow: it may have been somebody else's or be trimmed."""
-        found = self.end
+        """By a Redis Stream's ids, which grow: it may have been another sidecar's, or be trimmed.
+
+        Events of an epoch on the way there went past other sidecars: who was there has a gap.
+        """
+        found, strangers = self.end, False
         for position in range(self.end - 1, self.first - 1, -1):
             other = _moment(self.at(position).id)
             if other is None:
+                strangers = True
                 continue
             if other <= moment:
-                return Place(found)
+                return Place(found, 0, "epoch" if strangers else "")
             found = position
         return Place(self.first, 0, "expired")
 

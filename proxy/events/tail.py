@@ -155,7 +155,7 @@ class _Source:
             handle, identity = _open(self._path)
             self._begin(handle, identity, self._begin_at.pop(identity, 0))
         # Asked before reading: what is written after this read is written to a file still there.
-        is_over = self._is_over()
+        is_over = not self._is_mine(self._path)
         lines, size = self._next()
         if size:
             return _Piece(lines, more=is_over or size == _PIECE_BYTES)
@@ -171,16 +171,6 @@ class _Source:
         self._lines = _Lines()
         self._lines.split(back)
         self._mark = back[-_MARK_BYTES:]
-
-    def _is_over(self) -> bool:
-        """Whether another file has taken its place, or it was deleted: nobody could read it.
-
-        One that was only moved away is read on, until its writer has begun another.
-        """
-        try:
-            return _identity_at(self._path) != self._identity
-        except OSError:
-            return os.fstat(self._handle).st_nlink == 0
 
     def _next(self) -> tuple[list[bytes], int]:
         """The lines of a piece, and its size."""
@@ -202,13 +192,17 @@ class _Source:
             raise
 
     def _follow(self) -> _Piece:
-        """Go on with what came after the file that is over."""
+        """Go on with what came after the file that is over.
+
+        One that was only moved away is kept until its writer has begun another; one that was
+        deleted is not: nobody else could read it, and its room on the disk is waited for.
+        """
         opened = None
         try:
             opened = self._open_next()
         except FileNotFoundError:
             if os.fstat(self._handle).st_nlink:
-                return _Piece([])  # files are being rotated just now
+                return _Piece([])
         last = self._lines.end()
         self._let_go()
         if opened:
@@ -219,7 +213,7 @@ class _Source:
         """Of the rotated files the one before the file that is over, else the one at the path."""
         real = os.path.realpath(self._path)
         names = [real, *(f"{real}.{number}" for number in range(1, _MOST_ROTATED + 1))]
-        found = next((at for at, name in enumerate(names) if self._is_mine(name)), 0)
+        found = max(at for at, name in enumerate(names) if not at or self._is_mine(name))
         opened = _open(names[max(found - 1, 0)])
         if found and not self._is_mine(names[found]):
             os.close(opened[0])  # rotated meanwhile: this one may be one too new

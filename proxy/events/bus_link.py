@@ -144,11 +144,11 @@ class Link:
         """Send `count` packed additions at once; return when all are acknowledged."""
         async with self._address.within(ANSWER_WITHIN_S):
             await self._connection.send_packed_command(commands, check_health=False)
-            for number in range(1, count + 1):
-                if not isinstance(await self._connection.read_response(), bytes):
-                    raise BusError("an addition was not answered by an id")
+            for number in range(count):
                 if number % _TURN_REPLIES == 0:
                     await asyncio.sleep(0)
+                if not isinstance(await self._connection.read_response(), bytes):
+                    raise BusError("an addition was not answered by an id")
 
 
 def _without_secrets(url: str) -> str:
