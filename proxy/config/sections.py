@@ -71,19 +71,24 @@ def _origin(value: object) -> str:
 
 def file_path(value: object) -> str:
     path = text(value)
-    if not path.isprintable() or not path:
+    if not path or not path.isprintable():
         raise ValueError("expected the path of a file")
     return path
 
 
-def _url(value: object) -> str:
+def or_nothing(read: Callable[[object], str]) -> Callable[[object], str]:
+    """What `read` gives, or an empty string: it is off."""
+    return lambda value: "" if value == "" else read(value)
+
+
+def _collector(value: object) -> str:
     url = text(value)
     if not _HTTP_URL.fullmatch(url):
         raise ValueError("expected a URL such as http://collector:4318")
     return url
 
 
-def _bus(value: object) -> str:
+def _redis(value: object) -> str:
     url = text(value)
     if not _REDIS_URL.fullmatch(url):
         raise ValueError("expected a URL such as redis://host:6379/0")
@@ -188,15 +193,15 @@ class Events(Struct, frozen=True, kw_only=True):
     queue: Count = 1_000
     queue_bytes: PositiveBytes = 1024 * 1024
     keepalive_s: PositiveSeconds = field(name="keepalive", default=15.0)
-    journal: Annotated[str, file_path] = ""
+    journal: Annotated[str, or_nothing(file_path)] = ""
     journal_size_bytes: PositiveBytes = field(name="journal_size", default=10 * 1024 * 1024)
     journal_keep: Annotated[int, between(0, 1_000, whole)] = 5
     tail: Annotated[tuple[str, ...], each(file_path)] = ()
-    bus: Annotated[str, _bus] = ""
+    bus: Annotated[str, or_nothing(_redis)] = ""
 
 
 class Tracing(Struct, frozen=True, kw_only=True):
     """Where spans go, and which part of the traces that begin here."""
 
-    otlp: Annotated[str, _url] = ""
+    otlp: Annotated[str, or_nothing(_collector)] = ""
     sample: Annotated[float, between(0, 1, number)] = 1.0

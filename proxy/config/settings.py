@@ -34,6 +34,7 @@ from proxy.config.sections import (
     file_path,
     listen_of,
     network,
+    or_nothing,
 )
 from proxy.config.shape import PlainMapping, PositiveSeconds, Seconds, fit, kind_of
 
@@ -61,7 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     events: Events = Events()
     log_format: Literal["text", "json"] = "text"
-    access_log: Annotated[str, file_path] = ""
+    access_log: Annotated[str, or_nothing(file_path)] = ""
     access_format: Literal["combined", "json"] = "combined"
     tracing: Tracing = Tracing()
     drain_delay_s: Seconds = field(name="drain_delay", default=0.0)

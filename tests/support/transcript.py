@@ -125,8 +125,7 @@ class Transcript:
         self.loop = ManualLoop(self.opened)
         self.complaints: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.complaints.append(context))
-        self.records: list[ExchangeRecord] = []  # of calls
-        self.refusals: list[ExchangeRecord] = []  # of what never became one
+        self.records, self.refusals = list[ExchangeRecord](), list[ExchangeRecord]()
         self.upstreams: list[Peer] = []
         self.connecting: list[Callable[[OSError | None], None]] = []
         self.connects_at_once = True
