@@ -86,25 +86,25 @@ class Bridge:
 
 
 class Session:
-    """One caller's connection as aiohttp sees it."""
+    """One caller's connection as aiohttp sees it; `inner` is its side, while it is needed."""
 
     def __init__(self, bridge: Bridge, connection: Connection) -> None:
         self.bridge = bridge
         self.connection = connection
-        self.transport = InMemoryTransport(self)
-        self.protocol = bridge.server()
+        self.inner: InMemoryTransport | None = None
         self.current: BridgedExchange | None = None
-        self.protocol.connection_made(self.transport)
 
     def handler(self, head: RequestHead) -> "BridgedExchange":
+        if self.inner is None:
+            self.inner = InMemoryTransport(self, self.bridge.server())
         self.current = BridgedExchange(self, head)
         return self.current
 
     def close(self) -> None:
         """The caller's connection is gone."""
-        if not self.transport.lost:
-            self.transport.lost = True
-            self.protocol.connection_lost(None)
+        if self.inner is not None:
+            inner, self.inner = self.inner, None
+            inner.lose()
 
     def wrote(self, data: bytes) -> None:
         if self.current is not None:
@@ -116,6 +116,18 @@ class Session:
         if self.current is not None:
             self.current.ended()
         self.close()
+
+    def take_over(self) -> Stream:
+        """From here on the answer goes past aiohttp, which is let go of: 10 KiB a listener."""
+        if self.current is None or self.inner is None:
+            raise ConnectionResetError("The caller has left")
+        inner, self.inner = self.inner, None
+        inner.let_go()
+        return self.current.take_over()
+
+    def matched(self, route: str) -> None:
+        if self.current is not None:
+            self.current.matched(route)
 
 
 class BridgedExchange:
@@ -149,6 +161,8 @@ class BridgedExchange:
             self._refuse(interruption)
         finally:
             self._session.current = None
+            if self._stream is not None:
+                self._stream.over()
             self._publish()
 
     async def _bridge(self) -> None:
@@ -194,8 +208,8 @@ class BridgedExchange:
         return chunk(payload) + end
 
     def _feed(self, data: bytes) -> None:
-        if not self._session.transport.lost:
-            self._session.protocol.data_received(data)
+        if self._session.inner is not None:
+            self._session.inner.protocol.data_received(data)
 
     def _refuse(self, error: errors.ProxyError) -> None:
         self._record.code, self._record.detail = error.code, error.detail
@@ -259,7 +273,8 @@ class BridgedExchange:
 
     def take_over(self) -> Stream:
         """From here on the answer's chunks are written by whom this is given to."""
-        self._stream = Stream(self._connection, self._record)
+        last = b"" if self._until_close else last_chunk([])
+        self._stream = Stream(self._connection, self._record, last, self._finish)
         return self._stream
 
     # --- for the connection (see `downstream.Handler`) ---
@@ -282,8 +297,8 @@ class BridgedExchange:
             return
         self._paused = True
         self._due_in(self._connection.idle_s)
-        if not self._session.transport.lost:
-            self._session.protocol.pause_writing()
+        if self._session.inner is not None:
+            self._session.inner.protocol.pause_writing()
 
     def resume_answer(self) -> None:
         if self._stream is not None:
@@ -291,8 +306,8 @@ class BridgedExchange:
             return
         self._paused = False
         self._due_in(_FOREVER if self._connection.body_complete else _BODY_TIME_S)
-        if not self._session.transport.lost:
-            self._session.protocol.resume_writing()
+        if self._session.inner is not None:
+            self._session.inner.protocol.resume_writing()
 
     def _due_in(self, seconds: float) -> None:
         self.due_at = self._connection.due_at = asyncio.get_running_loop().time() + seconds

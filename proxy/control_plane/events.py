@@ -138,12 +138,7 @@ async def _stream(request: web.Request, hub: Hub, wanted: Wanted) -> web.StreamR
     response.headers["Cache-Control"] = "no-store"
     await response.prepare(request)
     response.stop_streaming()
-    outlet = stream_of(request)
+    stream = stream_of(request)
     chunked = request.version >= (1, 1)
-    subscription = hub.subscribe(outlet, wanted, last_id.encode(), chunked=chunked)
-    outlet.listener = subscription
-    try:
-        await subscription.ended
-    finally:
-        hub.leave(subscription)
+    stream.listener = hub.subscribe(stream, wanted, last_id.encode(), chunked=chunked)
     return response

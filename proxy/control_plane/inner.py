@@ -5,9 +5,11 @@ writes to the caller's connection itself. Knows nothing of what is asked or answ
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from proxy.telemetry.record import ExchangeRecord
 
@@ -29,47 +31,47 @@ class CallerSide(Protocol):
     def break_off(self, *, reset: bool) -> None: ...
 
 
-class CanBeTakenOver(Protocol):
-    """An exchange, as far as it is needed here."""
-
-    def take_over(self) -> "Stream": ...
-
-    def matched(self, route: str) -> None: ...
-
-
 class Outer(Protocol):
     """The session behind the transport (see `bridge.Session`)."""
 
     @property
     def connection(self) -> CallerSide: ...
 
-    @property
-    def current(self) -> CanBeTakenOver | None: ...
-
-    @property
-    def protocol(self) -> asyncio.BaseProtocol: ...
-
     def wrote(self, data: bytes) -> None: ...
 
     def closed(self) -> None: ...
 
+    def take_over(self) -> "Stream": ...
+
+    def matched(self, route: str) -> None: ...
+
 
 class Listener(Protocol):
-    """Who wants to know when a stream takes no more, and when it does again."""
+    """Who wants to know when a stream takes no more, when it does again, and when it is over."""
 
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...
 
+    def over(self) -> None: ...
+
 
 class Stream:
     """The way of an event to its reader: whole chunks, which nobody looks at again."""
 
-    __slots__ = ("_connection", "_record", "listener")
+    __slots__ = ("_connection", "_finish", "_last", "_record", "listener")
 
-    def __init__(self, connection: CallerSide, record: ExchangeRecord) -> None:
+    def __init__(
+        self,
+        connection: CallerSide,
+        record: ExchangeRecord,
+        last: bytes,
+        finish: Callable[[], None],
+    ) -> None:
         self._connection = connection
         self._record = record
+        self._last = last
+        self._finish = finish
         self.listener: Listener | None = None
 
     @property
@@ -79,6 +81,11 @@ class Stream:
     def write(self, data: bytes) -> None:
         self._record.response_bytes += len(data)
         self._connection.send(data)
+
+    def end(self) -> None:
+        """The answer is complete."""
+        self._connection.send(self._last)
+        self._finish()
 
     def abort(self) -> None:
         """Nothing of it is taken: the connection ends."""
@@ -92,6 +99,10 @@ class Stream:
     def resume(self) -> None:
         if self.listener is not None:
             self.listener.resume()
+
+    def over(self) -> None:
+        if self.listener is not None:
+            self.listener.over()
 
 
 def matched(request: web.Request, route: str) -> None:
@@ -108,37 +119,46 @@ def stream_of(request: web.Request) -> Stream:
 class InMemoryTransport(asyncio.Transport):
     """What aiohttp takes for its connection."""
 
-    def __init__(self, session: Outer) -> None:
+    def __init__(self, session: Outer, protocol: RequestHandler) -> None:
         super().__init__()
         self._session = session
-        self.lost = False
+        self._lost = False
+        self.protocol = protocol
+        protocol.connection_made(self)
+
+    def lose(self) -> None:
+        """The connection is gone, as far as aiohttp is concerned."""
+        self._lost = True
+        self.protocol.connection_lost(None)
+
+    def let_go(self) -> None:
+        """The same, once the handler that is running has come to its end."""
+        self._lost = True
+        asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
     def matched(self, route: str) -> None:
-        if self._session.current is not None:
-            self._session.current.matched(route)
+        self._session.matched(route)
 
     def take_over(self) -> Stream:
         """The rest of the answer that is under way; raises ConnectionResetError when none is."""
-        if self.lost or self._session.current is None:
-            raise ConnectionResetError("The caller has left")
-        return self._session.current.take_over()
+        return self._session.take_over()
 
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
-        if not self.lost:
+        if not self._lost:
             self._session.wrote(bytes(data))
 
     def writelines(self, list_of_data: Any) -> None:
         self.write(b"".join(list_of_data))
 
     def close(self) -> None:
-        if not self.lost:
+        if not self._lost:
             self._session.closed()
 
     def abort(self) -> None:
         self.close()
 
     def is_closing(self) -> bool:
-        return self.lost
+        return self._lost
 
     def can_write_eof(self) -> bool:
         return False
@@ -165,4 +185,4 @@ class InMemoryTransport(asyncio.Transport):
         raise NotImplementedError
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._session.protocol
+        return self.protocol

@@ -13,7 +13,8 @@ from proxy.events.event import KEEP_ALIVE, Wanted
 from proxy.events.ring import Place, Ring
 from proxy.events.subscription import Bounds, Channel, Outlet, Subscription
 
-SLICE_S: Final = 0.001
+# A call passes through the loop four times or so, and may meet a slice each time.
+SLICE_S: Final = 0.000_25
 # The first event after a silence goes at once; then so long is waited for more, to share a write.
 ROUND_S: Final = 0.01
 _AT_ONCE: Final = 8  # subscribers between two looks at the clock
@@ -59,13 +60,13 @@ class Fanout:
         channel = self._channels.get(key)
         if channel is None:
             channel = self._channels[key] = Channel(wanted, chunked=chunked)
-        one = Subscription(self.ring, self.bounds, channel, outlet, place, self._hurry)
+        one = Subscription(self.ring, self.bounds, channel, outlet, place, self)
         if not self.subscribers:
             self._start()
         self.subscribers += 1
         channel.members.add(one)
         if one.behind:
-            self._hurry(one)
+            self.hurry(one)
         return one
 
     def leave(self, one: Subscription) -> None:
@@ -83,6 +84,11 @@ class Fanout:
             self._timer.cancel()
             self._timer = None
 
+    def hurry(self, one: Subscription) -> None:
+        """He is behind, and takes more."""
+        self._behind.add(one)
+        self._schedule()
+
     def added(self) -> None:
         """There is one more event in the ring."""
         if self.subscribers and not self._scheduled:
@@ -97,19 +103,15 @@ class Fanout:
     async def end_all(self, retry_ms: Callable[[], int]) -> None:
         """End every stream, and say after how many milliseconds to come back."""
         for number, one in enumerate(self._members()):
-            if one.closed or one.ended.done():
+            if one.closed:
                 continue
             one.write(one.channel.comment(b"retry: %d\n" % retry_ms()))
-            one.ended.set_result(None)
+            one.outlet.end()
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
     def _members(self) -> list[Subscription]:
         return [one for channel in self._channels.values() for one in channel.members]
-
-    def _hurry(self, one: Subscription) -> None:
-        self._behind.add(one)
-        self._schedule()
 
     # --- when ---
 

@@ -131,9 +131,6 @@ class Hub:
         place = self.ring.after(last_id) if last_id else self.ring.here()
         return self.fanout.join(outlet, wanted, place, chunked=chunked)
 
-    def leave(self, subscription: Subscription) -> None:
-        self.fanout.leave(subscription)
-
     def newest(self, wanted: Wanted, most: int) -> list[dict[str, object]]:
         """The newest so many events of the ring that are wanted, oldest first."""
         found: list[dict[str, object]] = []

@@ -4,8 +4,6 @@ He who falls behind reads on from the ring, as far as a queue of his own would h
 he costs a position and no copies. Knows neither HTTP nor time.
 """
 
-import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from proxy.events.event import Event, Wanted, encoded, framed
@@ -16,15 +14,27 @@ _ANY: Final = Wanted()
 
 
 class Outlet(Protocol):
-    """A subscriber's end of the line. It says `pause` and `resume` to its subscription."""
+    """A subscriber's end of the line. It says `pause`, `resume` and `over` to its subscription."""
 
     @property
     def unsent_bytes(self) -> int: ...
 
     def write(self, data: bytes) -> None: ...
 
+    def end(self) -> None:
+        """That was all."""
+
     def abort(self) -> None:
         """He takes nothing: end the connection."""
+
+
+class Crowd(Protocol):
+    """All who listen (see `fanout`)."""
+
+    def hurry(self, one: "Subscription") -> None:
+        """He is behind, and takes more."""
+
+    def leave(self, one: "Subscription") -> None: ...
 
 
 class Bounds:
@@ -73,13 +83,12 @@ class Subscription:
     """
 
     __slots__ = (
-        "_hurry",
+        "_fanout",
         "bounds",
         "channel",
         "closed",
         "cursor",
         "dropped",
-        "ended",
         "full",
         "missed",
         "outlet",
@@ -102,15 +111,13 @@ class Subscription:
         channel: Channel,
         outlet: Outlet,
         place: Place,
-        hurry: "Callable[[Subscription], None]",
+        fanout: "Crowd",
     ) -> None:
         self.ring = ring
         self.bounds = bounds
         self.channel = channel
         self.outlet = outlet
-        self._hurry = hurry
-        # Done when we end the stream.
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._fanout = fanout
         self.cursor = place.position
         self.seen = ring.end
         self.pending = 0
@@ -147,7 +154,10 @@ class Subscription:
     def resume(self) -> None:
         self.full = False
         if self.behind and not self.closed:
-            self._hurry(self)
+            self._fanout.hurry(self)
+
+    def over(self) -> None:
+        self._fanout.leave(self)
 
     # --- what waits ---
 
