@@ -18,6 +18,7 @@ _COMMANDS: Final = {
         "what each mechanism of a call's way costs the sidecar",
     ),
     "replicas": ("benchmarks.replicas.command", "one bad replica of three, by proxy"),
+    "sse": ("benchmarks.sse.command", "events to many subscribers, beside nginx + Nchan"),
     "verify": ("benchmarks.verify", "measure every promise; exit status 1 when one is missed"),
 }
 

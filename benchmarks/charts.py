@@ -75,11 +75,17 @@ CHARTS: Final = (
 )
 
 
-def draw(folder: Path, note: str, plan: Plan, measured: Measurements) -> list[Path]:
+def draw(
+    folder: Path,
+    note: str,
+    plan: Plan,
+    measured: Measurements,
+    charts: Sequence[Chart] = CHARTS,
+) -> list[Path]:
     """Every chart, with those of its panels whose cases were measured; the files."""
     peers_of = {case.key: peers for case, peers in plan}
     files = []
-    for chart in CHARTS:
+    for chart in charts:
         panels = [panel for panel in chart.panels if panel.case in peers_of]
         if panels:
             sheet = _sheet(chart.title, panels, peers_of[panels[0].case], measured)

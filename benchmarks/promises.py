@@ -35,6 +35,16 @@ from benchmarks.peers.toolproxy import MANY_TOOLS, TEN_TOOLS
 from benchmarks.processes import OTHER_CORES, on_cores
 from benchmarks.replicas.course import FAILED_AFTER, P99_AFTER
 from benchmarks.replicas.peers import EWMA, LEAST
+from benchmarks.sse.figures import (
+    CALL_RISE,
+    CPU_DELIVERY,
+    DELAY_P99,
+    DELAY_RISE,
+    GROWTH,
+    LOST,
+    PER_SUBSCRIBER,
+)
+from benchmarks.sse.peers import NCHAN
 from benchmarks.stall import stall_seconds
 
 _SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {"≤": le, "<": lt, "≥": ge}
@@ -141,6 +151,7 @@ def _of_ours(it: Evidence, figure: Figure, cases: tuple[str, ...]) -> list[float
 
 _LOADS: Final = ("small", "alone", "vary", "real", "realvary", "one", "up", "down", "fresh")
 _SLOW: Final = "one of three replicas slow (200 ms), from 1 s after the change"
+_FAN_OUT: Final = "500 subscribers, 200 events/s"
 _LIVE: Final = "a changed registry is live, slowest of four ways of changing it"
 
 PROMISES: Final = (
@@ -197,6 +208,42 @@ PROMISES: Final = (
     Promise(_LIVE, moment(reload_seconds), Bar("≤", 1.0, "s")),
     Promise("the upstream sees a caller leave", moment(leaving_seconds), Bar("≤", 0.1, "s"), 4),
     Promise("calls that failed, worst round of all loads", own_worst(FAILED, *_LOADS), Bar("≤", 0)),
+    Promise(
+        f"CPU per delivery of an event ÷ nginx + Nchan's, {_FAN_OUT}",
+        ratio("fan500", CPU_DELIVERY, NCHAN),
+        Bar("≤", 1.0),
+    ),
+    Promise(
+        "events lost, twice or out of order at any subscriber, worst round of all fan-outs",
+        own_worst(LOST, "fan500", "fan5000", "deaf"),
+        Bar("≤", 0),
+        digits=0,
+    ),
+    Promise(
+        f"p99 from a call to its event at a subscriber, {_FAN_OUT}",
+        own(DELAY_P99, "fan500"),
+        Bar("<", 50, "ms"),
+        digits=1,
+    ),
+    Promise(
+        f"p99 of the calls meanwhile, {_FAN_OUT}: +", own(CALL_RISE, "fan500"), Bar("<", 2, "ms")
+    ),
+    Promise(
+        "resident memory for each of 5,000 idle subscribers",
+        own(PER_SUBSCRIBER, "fan5000"),
+        Bar("<", 20, "KiB"),
+        digits=1,
+    ),
+    Promise(
+        "resident memory for a subscriber who reads nothing, worst round: +",
+        own_worst(GROWTH, "deaf"),
+        Bar("<", 2, "MiB"),
+    ),
+    Promise(
+        "p99 from a call to its event at the others meanwhile: +",
+        own(DELAY_RISE, "deaf"),
+        Bar("<", 5, "ms"),
+    ),
     Promise(f"p99 of nginx, {_SLOW}, ms", of_one(P99_AFTER, "slow", NGINX)),
     Promise(f"p99 of Envoy's LEAST_REQUEST, {_SLOW}, ms", of_one(P99_AFTER, "slow", ENVOY_LEAST)),
     Promise("CPU per small call, one endpoint ÷ nginx's", ratio("alone", CPU, NGINX)),
@@ -208,5 +255,14 @@ PROMISES: Final = (
         "CPU per call, 100 000 tools ÷ ten, another tool each time",
         ratio("toolspread", CPU, TEN_TOOLS, of=MANY_TOOLS),
         digits=3,
+    ),
+    Promise(
+        "CPU per delivery of an event ÷ nginx + Nchan's, 5,000 subscribers, 20 events/s",
+        ratio("fan5000", CPU_DELIVERY, NCHAN),
+    ),
+    Promise(
+        "p99 from a call to its event at a subscriber, 5,000 of them, 20 events/s, ms",
+        own(DELAY_P99, "fan5000"),
+        digits=1,
     ),
 )

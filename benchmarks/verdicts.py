@@ -11,9 +11,10 @@ from benchmarks.promises import Evidence, Promise
 from benchmarks.replicas.cases import CASES as SCENES
 from benchmarks.rounds import Plan
 from benchmarks.selection import Field
+from benchmarks.sse.cases import CASES as FAN_OUTS
 from benchmarks.tables import table
 
-LOADS: Final = (*CASES, *SCENES)  # that promises may be about
+LOADS: Final = (*CASES, *SCENES, *FAN_OUTS)  # that promises may be about
 
 
 class Verdict(NamedTuple):

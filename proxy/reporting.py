@@ -136,14 +136,12 @@ class Reporting:
 
     def _tell_all(self) -> None:
         """Each record goes to whom it concerns; metrics first, for they are always there."""
-        others = []
-        if self._access_log is not None:
-            others.append(self._access_log.record)
-        if self._tracing is not None:
-            others.append(self._tracing.record)
-        self.calls.subscribers = (self.metrics.observe, self.hub.record, *others)
-        self.control.subscribers = (self.metrics.observe, *others)
-        self.refusals.subscribers = (self.metrics.observe, self._denied, *others)
+        written = () if self._access_log is None else (self._access_log.record,)
+        traced = () if self._tracing is None else (self._tracing.record,)
+        observe = self.metrics.observe
+        self.calls.subscribers = (observe, self.hub.record, *written, *traced)
+        self.control.subscribers = (observe, *written)  # a span for each probe is no use to anybody
+        self.refusals.subscribers = (observe, self._denied, *written, *traced)
 
     def reopen(self) -> None:
         """Files may have been moved away: the next line goes to where the settings say."""
@@ -201,7 +199,7 @@ class Reporting:
         if self._bus is not None:
             yield "bus", self._bus.dropped
         if self._tracing is not None:
-            yield "spans", self._tracing.dropped
+            yield "spans", self._tracing.dropped + self._tracing.failed
         if self._tails:
             yield "tail", sum(tail.bad for tail, _ in self._tails.values())
 

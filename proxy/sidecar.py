@@ -35,6 +35,7 @@ from proxy.registry.tls import TlsContexts
 from proxy.registry.watch import Watch
 from proxy.reporting import Reporting
 from proxy.wire.reader import HeadLimits
+from proxy.wire.trace import sampling_bound
 
 _LOG = logging.getLogger("toolproxy")
 _BACKLOG: Final = 1024
@@ -76,6 +77,8 @@ class Sidecar:
             self.reporting.calls.publish,
             self.reporting.refusals.publish,
         )
+        if settings.tracing.otlp:
+            self._plane.sampled_below = sampling_bound(settings.tracing.sample)
         self._surfaces = Surfaces(
             self.registry,
             self.metrics,

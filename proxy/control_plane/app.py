@@ -13,7 +13,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
 from proxy import errors
-from proxy.control_plane import catalog, events, health, scrape
+from proxy.control_plane import catalog, dashboard, events, health, scrape
 from proxy.control_plane.inner import matched
 from proxy.events.hub import Hub
 from proxy.policy.browser import CorsRules, cors_fields
@@ -47,6 +47,7 @@ def application(surfaces: Surfaces) -> web.Application:
     health.add_routes(app, surfaces.registry, surfaces.draining, surfaces.problems)
     catalog.add_routes(app, surfaces.registry)
     scrape.add_routes(app, surfaces.metrics)
+    dashboard.add_routes(app)
     events.add_routes(app, surfaces.hub, surfaces.registry, surfaces.kept)
     return app
 

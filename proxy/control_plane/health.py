@@ -54,6 +54,7 @@ def add_routes(
             {
                 "status": "ready",
                 "generation": table.generation,
+                "identity": table.identity,
                 "problem": registry.problem,
                 "problems": problems(),
                 "quarantined": [

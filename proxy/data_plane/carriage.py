@@ -52,7 +52,7 @@ class Carriage:
         self._head = head
         self._client = client
         self._moved_at = now
-        self._trace = trace_of(head.noted, getrandbits)
+        self._trace = trace_of(head.noted, getrandbits, plane.sampled_below)
         self._record = ExchangeRecord(monotonic(), head, client.caller, self._trace)
         self._request_chunked = head.body_bytes == CHUNKED
         self._answer_chunked = False

@@ -81,10 +81,16 @@ class Exchange(Carriage):
                 raise errors.MethodNotAllowedError(
                     "A tool is called with POST", headers=(("Allow", "OPTIONS, POST"),)
                 )
-            route, rest = table.tool_called(head.target)
+            try:
+                route, rest = table.tool_called(head.target)
+            except errors.ToolNotFoundError:
+                record.server = table.namespace_in(head.target)
+                raise
+            record.asked = route.method, route.path
         else:
             record.route = "/servers/{ns}"
             route, rest = table.server_called(head.method, head.target)
+            record.asked = head.method, rest
         self._called = route.name
         record.server = route.server.spec.namespace
         record.tool = route.tool_name

@@ -158,3 +158,4 @@ class Plane:
         self.lags = Worst()  # by how much
         self.cors: browser.CorsRules | None = None
         self.max_timeout_s = 600.0
+        self.sampled_below: bytes | None = None  # see `trace.sampling_bound`

@@ -171,7 +171,7 @@ class LiveRegistry:
             {
                 "status": "failure",
                 "generation": self.current.generation,
-                "problems": self.problem.splitlines()[:_MOST_TOLD],
+                "problems": self.problem.split("\n")[:_MOST_TOLD],
                 "error_code": "registry_rejected",
                 "error_message": self.problem.partition("\n")[0],
             },

@@ -185,6 +185,12 @@ class Snapshot:
             raise self._missing(target)
         return tool, mark + query
 
+    def namespace_in(self, target: bytes) -> str:
+        """The server whose tool a target under `/tools/` may have meant; else nothing."""
+        name = target[len(routing.TOOLS) :].partition(b"?")[0]
+        server = self.servers.get(routing.namespace_of(name))
+        return "" if server is None else server.spec.namespace
+
     def server_called(self, method: bytes, target: bytes) -> tuple[Passage, bytes]:
         """The server that a target under `/servers/` names, and the path; raises if it is shut."""
         server, path = routing.match_passthrough(self.servers, target)

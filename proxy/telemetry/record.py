@@ -37,6 +37,7 @@ class ExchangeRecord:
     route: str = ""
     server: str = ""
     tool: str = ""
+    asked: tuple[bytes, bytes] = (b"", b"")  # of the upstream: method, and path below its address
     endpoint: str = ""
     status: int = 0
     request_bytes: int = 0

@@ -80,14 +80,14 @@ class Spans:
             return []
         call = _context(names, getrandbits(64))
         clock = int(self._calendar.began_at * 1e9)
-        spans = [self._span(_server(record), record, call, names.caller, clock)]
+        spans = [self._span(_server(record), call, names.caller, clock)]
         attempts = _attempts(record)
         began_at = record.started_at
         for resent, attempt in enumerate(attempts):
             last = resent + 1 == len(attempts)
             context = _context(names, names.sent_id if last else getrandbits(64))
             span = _client(record, attempt, began_at, resent, last=last)
-            spans.append(self._span(span, record, context, call, clock))
+            spans.append(self._span(span, context, call, clock))
             began_at = attempt.failed_at
         return spans
 
@@ -101,13 +101,12 @@ class Spans:
     def _span(
         self,
         span: "_Span",
-        record: ExchangeRecord,
         context: SpanContext,
         parent: SpanContext | None,
         clock: int,
     ) -> ReadableSpan:
         # The SDK's own `Tracer` is for spans that are still running: 15 µs each instead of 1.
-        method = record.head.method.decode()
+        method = span.method.decode()
         known = method if method in self._methods else "_OTHER"
         span.attributes[http_attributes.HTTP_REQUEST_METHOD] = known
         if method and known != method:
@@ -131,6 +130,7 @@ class _Span(NamedTuple):
     """What is different from span to span; moments as in the record."""
 
     kind: SpanKind
+    method: bytes
     target: str
     attributes: Attributes
     status: Status
@@ -195,7 +195,15 @@ def _server(record: ExchangeRecord) -> _Span:
     broken_off = record.answered_at and record.code
     failed = record.status >= _OF_THE_SERVER or not record.status or broken_off
     status = _failure(record) if failed else _FINE
-    return _Span(SpanKind.SERVER, route, attributes, status, record.started_at, record.finished_at)
+    return _Span(
+        SpanKind.SERVER,
+        head.method,
+        route,
+        attributes,
+        status,
+        record.started_at,
+        record.finished_at,
+    )
 
 
 def _error(record: ExchangeRecord, failing: int) -> str:
@@ -234,7 +242,11 @@ def _client(
     """One that was never sent began when the one before it had failed, or the call itself."""
     answered = last and record.answered_at
     error = attempt.code or _error(record, _FAILING)
-    attributes: Attributes = {network_attributes.NETWORK_PROTOCOL_VERSION: "1.1"}
+    method, path = record.asked
+    attributes: Attributes = {
+        url_attributes.URL_FULL: attempt.endpoint + _text(path.partition(b"?")[0]),
+        network_attributes.NETWORK_PROTOCOL_VERSION: "1.1",
+    }
     attributes |= _given(
         {
             http_attributes.HTTP_REQUEST_RESEND_COUNT: resent,
@@ -250,7 +262,13 @@ def _client(
     if failed:
         status = _failure(record) if last else Status(StatusCode.ERROR)
     return _Span(
-        SpanKind.CLIENT, "", attributes, status, attempt.sent_at or began_at, attempt.failed_at
+        SpanKind.CLIENT,
+        method or record.head.method,
+        "",
+        attributes,
+        status,
+        attempt.sent_at or began_at,
+        attempt.failed_at,
     )
 
 

@@ -52,7 +52,20 @@ class Trace:
         return self.context_lines[_W3C_ID]
 
 
-def trace_of(noted: dict[bytes, bytes], random_bits: Callable[[int], int]) -> Trace:
+def sampling_bound(part: float) -> bytes | None:
+    """What the ends of trace ids are compared with, so that this part of them is sampled.
+
+    OpenTelemetry's `TraceIdRatioBased` decides by the same 64 bits. None stands for all.
+    """
+    bound = round(part * (1 << 64))
+    return b"%016x" % bound if bound < 1 << 64 else None
+
+
+def trace_of(
+    noted: dict[bytes, bytes],
+    random_bits: Callable[[int], int],
+    sampled_below: bytes | None = None,
+) -> Trace:
     """Continue the caller's trace with a new parent id, or start one; keep or make the ids."""
     # One draw for all: 128 bits of trace id, 64 of parent id, 128 of request id.
     drawn = b"%080x" % random_bits(320)
@@ -60,7 +73,7 @@ def trace_of(noted: dict[bytes, bytes], random_bits: Callable[[int], int]) -> Tr
         drawn[:32],
         drawn[32:48],
         drawn[48:],
-        b"01",
+        b"01" if sampled_below is None or drawn[16:32] < sampled_below else b"00",
         b"",
     )
     trace_id = w3c_id

@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
-from proxy.wire.trace import Trace, trace_of
+from proxy.wire.trace import Trace, sampling_bound, trace_of
 from tests.support.octets import EVERY, put
 
 TRACE_ID = b"4bf92f3577b34da6a3ce929d0e0e4736"
@@ -210,3 +211,22 @@ def test_two_calls_share_no_name() -> None:
         for trace in (first, second)
     ]
     assert (names[0] & names[1], [len(each) for each in names]) == (set(), [3, 3])
+
+
+@pytest.mark.parametrize("part", [0.0, 1e-9, 0.25, 0.5, 0.999, 1 - 2**-53, 1.0])
+@pytest.mark.parametrize("end", [0, 1, 1 << 62, (1 << 62) - 1, 1 << 63, (1 << 64) - 1])
+def test_new_trace_says_whether_it_is_sampled_as_opentelemetry_decides(
+    part: float, end: int
+) -> None:
+    drawn_id = 7 << 64 | end
+
+    trace = trace_of({}, lambda _: drawn_id << 192, sampling_bound(part))
+
+    flag = trace.context_lines.rstrip()[-2:]
+    assert flag == (b"01" if end < TraceIdRatioBased(part).bound else b"00")
+
+
+def test_callers_flag_is_kept_whatever_is_sampled_here() -> None:
+    trace = trace_of({b"traceparent": VALID}, drawn, sampling_bound(0.0))
+
+    assert trace.context_lines.rstrip().endswith(b"-01")
