@@ -18,6 +18,7 @@ from proxy.config.shape import (
     Seconds,
     UnfitError,
     between,
+    duration_s,
     kind_of,
     number,
     text,
@@ -185,14 +186,19 @@ class Upstreams(Struct, frozen=True, kw_only=True):
     )
 
 
+UpToAMillion = Annotated[int, between(1, 1_000_000, whole)]
+
+
 class Events(Struct, frozen=True, kw_only=True):
     """How many events are kept, and for whom; what is empty is off."""
 
-    ring: Count = 10_000
-    max_subscribers: Count = 10_000
-    queue: Count = 1_000
+    ring: UpToAMillion = 10_000
+    max_subscribers: UpToAMillion = 10_000
+    queue: UpToAMillion = 1_000
     queue_bytes: PositiveBytes = 1024 * 1024
-    keepalive_s: PositiveSeconds = field(name="keepalive", default=15.0)
+    keepalive_s: Annotated[float, between(0.1, 3_600, duration_s)] = field(
+        name="keepalive", default=15.0
+    )
     journal: Annotated[str, or_nothing(file_path)] = ""
     journal_size_bytes: PositiveBytes = field(name="journal_size", default=10 * 1024 * 1024)
     journal_keep: Annotated[int, between(0, 1_000, whole)] = 5

@@ -49,6 +49,7 @@ def add_routes(app: web.Application, hub: Hub, registry: LiveRegistry, kept: Kep
     async def audit(request: web.Request) -> web.StreamResponse:
         wanted = wanted_of(request)
         kinds = wanted.kinds & CALLS_AND_REFUSALS if wanted.kinds else CALLS_AND_REFUSALS
+        kinds = kinds or frozenset({""})  # none at all, not any
         return await _stream(request, hub, wanted._replace(kinds=kinds))
 
     async def of_server(request: web.Request) -> web.StreamResponse:
@@ -72,7 +73,7 @@ def wanted_of(request: web.Request) -> Wanted:
     """The filters of the query; raises `BadValueError`."""
     query = request.query
     for key in ("types", "event_type", "server", "trace_id", "status"):
-        if len(query.get(key, "")) > _LONGEST_FILTER:
+        if sum(map(len, query.getall(key, []))) > _LONGEST_FILTER:
             raise errors.BadValueError(f"{key} may have {_LONGEST_FILTER} characters")
     kinds = ",".join(query.getall("types", []) + query.getall("event_type", []))
     return Wanted(
@@ -132,13 +133,15 @@ async def _stream(request: web.Request, hub: Hub, wanted: Wanted) -> web.StreamR
             f"{hub.bounds.subscribers} subscribers listen already; come back later",
             retry_after_s=5,
         )
-    last_id = request.headers.get("Last-Event-ID") or request.query.get("last_event_id", "")
+    asked_id = request.headers.get("Last-Event-ID") or request.query.get("last_event_id", "")
+    last_id = asked_id.encode(errors="replace")
     # Its own keep-alive is a task and an empty message for each subscriber: ours is for all.
     response = EventSourceResponse(send_timeout=None, ping_interval=_NEVER_S)
     response.headers["Cache-Control"] = "no-store"
+    chunked = request.version >= (1, 1)
+    response.headers["Connection"] = "keep-alive" if chunked else "close"
     await response.prepare(request)
     response.stop_streaming()
     stream = stream_of(request)
-    chunked = request.version >= (1, 1)
-    stream.listener = hub.subscribe(stream, wanted, last_id.encode(), chunked=chunked)
+    stream.listener = hub.subscribe(stream, wanted, last_id, chunked=chunked)
     return response

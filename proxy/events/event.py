@@ -13,9 +13,11 @@ from proxy.telemetry.record import ExchangeRecord
 
 TOOL_INVOKED: Final = "tool_invoked"
 CALLS_AND_REFUSALS: Final = frozenset({TOOL_INVOKED, "authorization_denied"})
+ORIGIN_ID: Final = "origin_event_id"  # what another server had called it
 KEEP_ALIVE: Final = b": ka\n"  # no empty line behind it: some clients make a message of one
 _FAILURES: Final = frozenset({"failure", "error"})  # two vocabularies, one meaning
 _FRAME_END_BYTES: Final = len(b"\n\n\r\n")
+_MOST_SHARED: Final = 10_000  # a status is an upstream's to choose
 _CHUNK_END_BYTES: Final = len(b"\r\n")
 
 
@@ -92,9 +94,12 @@ def alike(status: str, wanted: str) -> bool:
     return status == wanted or (status in _FAILURES and wanted in _FAILURES)
 
 
+_FRAME_BYTES: Final = len(b"event: \nid: \ndata: \n\n")
+
+
 def framed(kind: bytes, name: bytes, data: bytes) -> bytes:
     """A message, and a chunk around it."""
-    size = len(b"event: \nid: \ndata: \n\n") + len(kind) + len(name) + len(data)
+    size = _FRAME_BYTES + len(kind) + len(name) + len(data)
     return b"%x\r\nevent: %b\nid: %b\ndata: %b\n\n\r\n" % (size, kind, name, data)
 
 
@@ -103,7 +108,7 @@ def encoded(document: Mapping[str, object]) -> bytes:
     try:
         data = orjson.dumps(document)
     except TypeError:  # a lone surrogate, from somebody's file
-        data = orjson.dumps({key: _sound(value) for key, value in document.items()})
+        data = orjson.dumps(_sound(document))
     if data.isascii():
         return data
     return (
@@ -114,19 +119,24 @@ def encoded(document: Mapping[str, object]) -> bytes:
 
 
 def _sound(value: object) -> object:
-    return value.encode(errors="replace").decode() if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_sound(key): _sound(each) for key, each in value.items()}
+    return [_sound(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class CallWriter:
     """Writes a call's event: what calls of one kind share is encoded once, the rest is put in.
 
-    2 µs less a call than a dictionary through orjson.
+    A third of what a dictionary through orjson costs. What is shared stands last, for bytes that
+    are formatted cost by the letter.
     """
 
     def __init__(self) -> None:
-        self._shared: dict[tuple[str, str, str, int], bytes] = {}
+        self._shared: dict[tuple[str, str, str, int, str], bytes] = {}
 
-    def write(self, record: ExchangeRecord, name: bytes, at: bytes) -> bytes:
+    def write(self, record: ExchangeRecord, name: bytes, at: bytes, outcome: str) -> bytes:
         """Its JSON; `name` is its id, `at` the moment as RFC 3339 writes it."""
         trace = record.trace
         trace_id, request_id = trace.trace_id, trace.request_id
@@ -134,43 +144,48 @@ class CallWriter:
             trace_id = _quoted(trace_id)
         if not request_id.isalnum():
             request_id = _quoted(request_id)
-        outcome = record.outcome
-        failed = outcome != "success"
-        key = (record.server, record.tool, record.endpoint, record.status)
+        key = (record.server, record.tool, record.endpoint, record.status, outcome)
         shared = self._shared.get(key)
         if shared is None:
             shared = self._share(record, key)
+        if outcome != "success":
+            shared = _error(record, outcome) + shared
+        upstream_s = record.answered_at - record.sent_at
         return (
-            b'{"event_id":"%b","timestamp":"%b","event_type":"tool_invoked",'
-            b'"schema_version":"1.0","source":"toolproxy","trace_id":"%b","status":"%b",'
-            b'"duration_ms":%.3f,%b,"attempts":%d,"request_bytes":%d,"response_bytes":%d,'
-            b'"request_id":"%b","upstream_ms":%.3f%b}'
+            b'{"event_id":"%b","timestamp":"%b","trace_id":"%b","request_id":"%b","attempts":%d,'
+            b'"request_bytes":%d,"response_bytes":%d,"upstream_ms":%.3f,"duration_ms":%.3f%b'
             % (
                 name,
                 at,
                 trace_id,
-                b"failure" if failed else b"success",
-                record.duration_s * 1000,
-                shared,
+                request_id,
                 record.attempts,
                 record.request_bytes,
                 record.response_bytes,
-                request_id,
-                record.upstream_s * 1000,
-                _error(record, outcome) if failed else b"",
+                upstream_s * 1000 if upstream_s > 0 else 0.0,
+                (record.finished_at - record.started_at) * 1000,
+                shared,
             )
         )
 
-    def _share(self, record: ExchangeRecord, key: tuple[str, str, str, int]) -> bytes:
-        shared = encoded(
-            {
-                "server_name": record.server or None,
-                "tool_name": record.tool or None,
-                "http_status": record.status or None,
-                "endpoint": record.endpoint or None,
-            }
-        )[1:-1]
-        self._shared[key] = shared
+    def _share(self, record: ExchangeRecord, key: tuple[str, str, str, int, str]) -> bytes:
+        if len(self._shared) >= _MOST_SHARED:
+            self._shared.clear()
+        shared = self._shared[key] = (
+            b","
+            + encoded(
+                {
+                    "event_type": TOOL_INVOKED,
+                    "status": "success" if key[-1] == "success" else "failure",
+                    "server_name": record.server or None,
+                    "tool_name": record.tool or None,
+                    "http_status": record.status or None,
+                    "endpoint": record.endpoint or None,
+                    "schema_version": "1.0",
+                    "source": "toolproxy",
+                }
+            )[1:]
+        )
         return shared
 
     def forget(self) -> None:

@@ -5,6 +5,7 @@ subscriber. Knows neither HTTP nor what an event says.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Final
@@ -14,6 +15,7 @@ from proxy.events.ring import Place, Ring
 from proxy.events.subscription import Bounds, Channel, Outlet, Subscription
 
 # A call passes through the loop four times or so, and may meet a slice each time.
+_LOG = logging.getLogger("toolproxy.events")
 SLICE_S: Final = 0.000_25
 # The first event after a silence goes at once; then so long is waited for more, to share a write.
 ROUND_S: Final = 0.01
@@ -105,10 +107,30 @@ class Fanout:
         for number, one in enumerate(self._members()):
             if one.closed:
                 continue
-            one.write(one.channel.comment(b"retry: %d\n" % retry_ms()))
-            one.outlet.end()
+            one.put_aside(self.ring.end)
+            while one.behind and not (one.full or one.closed):
+                self._write(one, one.next_piece())
+            self._write(one, one.channel.comment(b"retry: %d\n" % retry_ms()))
+            self._part(one, one.outlet.end)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+    def _write(self, one: Subscription, data: bytes) -> None:
+        """Raises nothing: what is wrong with one must not cost the others."""
+        try:
+            if data:
+                one.write(data)
+        except Exception:  # noqa: BLE001 - as above
+            _LOG.exception("A bug of ours in writing to a listener")
+            self._part(one, one.outlet.abort)
+
+    def _part(self, one: Subscription, how: Callable[[], None]) -> None:
+        """Left first: nothing may be written behind the end."""
+        self.leave(one)
+        try:
+            how()
+        except Exception:  # noqa: BLE001 - as above
+            _LOG.exception("A bug of ours in parting from a listener")
 
     def _members(self) -> list[Subscription]:
         return [one for channel in self._channels.values() for one in channel.members]
@@ -124,6 +146,8 @@ class Fanout:
 
     def _tick(self) -> None:
         """One timer for all that is due when nothing happens."""
+        # The settings may have changed meanwhile.
+        self._keepalive_at = min(self._keepalive_at, self._loop.time() + self.bounds.keepalive_s)
         if self._loop.time() >= min(self._keepalive_at, self._look_at):
             self._schedule()
         later_s = min(self.bounds.keepalive_s, _LOOK_EVERY_S) / 4
@@ -165,7 +189,7 @@ class Fanout:
                 yield from self._deliver(channel, start, end)
         for one in list(self._behind):
             while one.behind and not (one.full or one.closed):
-                one.write(one.next_piece())
+                self._write(one, one.next_piece())
                 yield
             self._behind.discard(one)
         now = self._loop.time()
@@ -177,20 +201,19 @@ class Fanout:
             yield from self._keep_alive()
 
     def _deliver(self, channel: Channel, start: int, end: int) -> Iterator[None]:
+        first = self.ring.first
         events = channel.picked(self.ring, start, end)
         together = channel.joined(events)
         for number, one in enumerate(list(channel.members)):
             if one.closed or one.seen >= end:  # who came meanwhile has it from the ring
                 continue
-            if one.seen != start or one.full or one.pending or one.reason:
+            if one.cursor != start or start < first or one.full or one.queue or one.reason:
                 one.put_aside(end)
                 if one.behind and not one.full:
                     self._behind.add(one)
             else:
                 one.seen = one.cursor = end
-                if together:
-                    one.written += len(together)
-                    one.outlet.write(together)
+                self._write(one, together)
             if number % _AT_ONCE == 0:
                 yield
 
@@ -199,19 +222,21 @@ class Fanout:
             comment = channel.comment(KEEP_ALIVE)
             for number, one in enumerate(list(channel.members)):
                 if not (one.closed or one.full or one.behind):
-                    one.write(comment)
+                    self._write(one, comment)
                 if number % _AT_ONCE == 0:
                     yield
 
     def _look(self, now: float) -> Iterator[None]:
         """Who has taken nothing for too long is sent away."""
         for number, one in enumerate(self._members()):
+            if one.closed:
+                continue
             unsent = one.outlet.unsent_bytes
             if not unsent or one.written - unsent != one.taken:
                 one.taken = one.written - unsent
                 one.stuck_at = now
-            elif now - one.stuck_at >= _STUCK_S and not one.closed:
+            elif now - one.stuck_at >= _STUCK_S:
                 self.stuck += 1
-                one.outlet.abort()
+                self._part(one, one.outlet.abort)
             if number % _AT_ONCE == 0:
                 yield

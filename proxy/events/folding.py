@@ -22,7 +22,7 @@ class Folding:
         """Somebody was not let in: told at once the first time, then once a second."""
         key = (subject, reason)
         if key not in self._open and len(self._open) >= _MOST:
-            key = (_OTHERS, reason)
+            key = (_OTHERS, "several")
         if key in self._open:
             told_at, count, _ = self._open[key]
             self._open[key] = (told_at, count + 1, tool)

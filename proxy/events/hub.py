@@ -11,7 +11,16 @@ from typing import Final, Protocol
 
 import orjson
 
-from proxy.events.event import TOOL_INVOKED, CallWriter, Event, Facts, Wanted, encoded, facts_of
+from proxy.events.event import (
+    ORIGIN_ID,
+    TOOL_INVOKED,
+    CallWriter,
+    Event,
+    Facts,
+    Wanted,
+    encoded,
+    facts_of,
+)
 from proxy.events.fanout import Fanout
 from proxy.events.ring import Ring
 from proxy.events.subscription import Bounds, Outlet, Subscription
@@ -54,16 +63,18 @@ class Hub:
 
     def record(self, record: ExchangeRecord) -> None:
         """A call is over."""
-        name = self.ring.next_id()
-        data = self._calls.write(record, name, self._calendar.now())
-        failed = record.outcome != "success"
-        facts = Facts(
-            TOOL_INVOKED,
-            record.server,
-            record.trace.trace_id.decode(),
-            "failure" if failed else "success",
-        )
-        self._out(name, facts, data)
+        ring, outcome = self.ring, record.outcome
+        name = ring.next_id()
+        data = self._calls.write(record, name, self._calendar.now(), outcome)
+        if self.journal is not None:
+            self.journal.append(data)
+        if self._bus is not None:
+            self._bus.publish(name, data)
+            return
+        status = "success" if outcome == "success" else "failure"
+        facts = Facts(TOOL_INVOKED, record.server, record.trace.trace_id.decode(), status)
+        ring.add(Event(name, facts, data))
+        self.fanout.added()
 
     def tell(self, kind: str, facts: Mapping[str, object]) -> None:
         """Anything else has happened: `facts` are the keys of its event beside the usual ones."""
@@ -86,7 +97,9 @@ class Hub:
         Raises ValueError when its type is none.
         """
         name = self.ring.next_id()
-        whole = {"event_id": name.decode(), "timestamp": self._calendar.now().decode(), **document}
+        whole = {"timestamp": self._calendar.now().decode(), **document, "event_id": name.decode()}
+        if "event_id" in document:
+            whole[ORIGIN_ID] = document["event_id"]
         self._out(name, _sound(facts_of(whole)), encoded(whole), journal=False)
 
     def _out(self, name: bytes, facts: Facts, data: bytes, *, journal: bool = True) -> None:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from proxy.events.event import Wanted, alike, facts_of
+from proxy.events.event import ORIGIN_ID, Wanted, alike, facts_of
 
 Event = dict[str, object]
 
@@ -125,7 +125,8 @@ def merged(sources: Iterable[Iterable[Event]], limit: int) -> list[Event]:
     """The newest `limit` events of all sources, by timestamp, none of them twice.
 
     Of equal timestamps the order is that of the sources; an event that does not say when it
-    happened stays behind the one before it. The same `event_id` is the same event. To an event of
+    happened stays behind the one before it. The same `event_id` is the same event, be it the one
+    that another server gave (`origin_event_id`, since it was taken in) or ours. To an event of
     another server that has none, exactly `event_id` is added when it is taken in, and `timestamp`
     if it has none of that either; so one without an `event_id` is the same as one that is equal
     in all else. A source that holds such an event twice means two.
@@ -137,7 +138,7 @@ def merged(sources: Iterable[Iterable[Event]], limit: int) -> list[Event]:
     for source in placed:
         met: Counter[bytes] = Counter()
         for at, event in source:
-            if event_id := _text(event, "event_id"):
+            if event_id := _text(event, ORIGIN_ID) or _text(event, "event_id"):
                 if event_id in ids:
                     continue
                 ids.add(event_id)

@@ -38,7 +38,8 @@ class Ring:
 
     def next_id(self) -> bytes:
         """The id of one more event of this epoch."""
-        self.sequence += 1
+        # Counted by the ring while it can be: what was named and never came must leave no hole.
+        self.sequence = self.end + 1 if self.in_step else self.sequence + 1
         return b"%b-%d" % (self.epoch, self.sequence)
 
     def add(self, event: Event) -> None:
@@ -84,19 +85,25 @@ class Ring:
     def after(self, last_id: bytes) -> Place:
         """Where somebody goes on who has seen this one last."""
         epoch, _, number = last_id.rpartition(b"-")
-        if self.in_step and epoch == self.epoch and number.isdigit():
-            seen = int(number[:_LONGEST_NUMBER])
-            if seen <= self.end:
-                missed = max(self.first - seen, 0)
-                return Place(max(seen, self.first), missed, "expired" if missed else "")
-        for position in range(self.end - 1, self.first - 1, -1):
-            if self.at(position).id == last_id:
-                return Place(position + 1)
-        if last_id == self._evicted:
-            return Place(self.first)
-        if not self.in_step and (moment := _moment(last_id)) is not None:
-            return self._after_moment(moment)
+        moment = _moment(last_id)
+        if self.in_step:
+            if epoch == self.epoch and number.isdigit():
+                return self._after_sequence(int(number[:_LONGEST_NUMBER]))
+        elif epoch == self.epoch or moment is not None:
+            for position in range(self.end - 1, self.first - 1, -1):
+                if self.at(position).id == last_id:
+                    return Place(position + 1)
+            if last_id == self._evicted:
+                return Place(self.first)
+            if moment is not None:
+                return self._after_moment(moment)
         return Place(self.first, self.first, "epoch")
+
+    def _after_sequence(self, seen: int) -> Place:
+        if seen > self.end:  # nobody was given that one
+            return Place(self.first, self.first, "epoch")
+        missed = max(self.first - seen, 0)
+        return Place(max(seen, self.first), missed, "expired" if missed else "")
 
     def _after_moment(self, moment: tuple[int, int]) -> Place:
         """By a Redis Stream's ids, which grow: it may have been another sidecar's, or be trimmed.

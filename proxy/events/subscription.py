@@ -1,15 +1,16 @@
-"""One who listens: where in the ring he is, what waits for him there, what he has missed.
+"""One who listens: where he is, what waits for him, what he has missed.
 
-He who falls behind reads on from the ring, as far as a queue of his own would have reached, so that
-he costs a position and no copies. Knows neither HTTP nor time.
+Events are never copied: the ring and all queues share them. Knows neither HTTP nor time.
 """
 
+from collections import deque
 from typing import Final, Protocol
 
 from proxy.events.event import Event, Wanted, encoded, framed
 from proxy.events.ring import Place, Ring
 
 PIECE_BYTES: Final = 64 * 1024  # at once to one who is behind
+_LOOKED_AT: Final = 500  # events at once, of which perhaps none is his
 _ANY: Final = Wanted()
 
 
@@ -77,13 +78,15 @@ class Channel:
 
 
 class Subscription:
-    """One who listens. `cursor` is the next event for him, `seen` how far was looked for more.
+    """One who listens: first to what was before him, then to what comes.
 
-    `pending` events between the two are his and not sent yet; more than his room drops the oldest.
+    What was before him is read from the ring, from `cursor` up to `seen`; so is what comes
+    meanwhile. Who is done with that has a queue, for what he does not take at once.
     """
 
     __slots__ = (
         "_fanout",
+        "_gap_id",
         "bounds",
         "channel",
         "closed",
@@ -92,12 +95,10 @@ class Subscription:
         "full",
         "missed",
         "outlet",
-        "pending",
-        "pending_bytes",
+        "queue",
+        "queue_bytes",
         "reason",
         "ring",
-        "room",
-        "room_bytes",
         "seen",
         "stuck_at",
         "taken",
@@ -120,14 +121,11 @@ class Subscription:
         self._fanout = fanout
         self.cursor = place.position
         self.seen = ring.end
-        self.pending = 0
-        self.pending_bytes = 0
-        self.count()
-        # What came before him may be more than a queue holds.
-        self.room = self.pending
-        self.room_bytes = self.pending_bytes
+        self.queue: deque[Event] = deque()
+        self.queue_bytes = 0
         self.missed = place.missed
         self.reason = place.reason  # why he has to be told of a gap; else nothing
+        self._gap_id = ring.id_before(place.position) if place.reason else b""
         self.dropped = 0
         self.full = False
         self.closed = False
@@ -136,11 +134,11 @@ class Subscription:
         self.stuck_at = 0.0
 
     def __repr__(self) -> str:
-        return f"<Subscription at {self.cursor}, {self.pending} pending>"
+        return f"<Subscription at {self.cursor} of {self.seen}, {len(self.queue)} queued>"
 
     @property
     def behind(self) -> bool:
-        return self.pending > 0 or bool(self.reason)
+        return self.cursor < self.seen or bool(self.queue) or bool(self.reason)
 
     def write(self, data: bytes) -> None:
         self.written += len(data)
@@ -162,66 +160,62 @@ class Subscription:
     # --- what waits ---
 
     def put_aside(self, end: int) -> None:
-        """What came up to there can't be written now: it waits in the ring."""
-        unseen = self.ring.first - self.seen
-        fresh = self.channel.picked(self.ring, self.seen, end)
-        self.seen = end
-        self.pending += len(fresh)
-        self.pending_bytes += sum([len(each.frame) for each in fresh])
-        if unseen > 0:  # the ring turned faster than we look
-            self._drop(unseen)
-        self._trim()
-
-    def count(self) -> None:
-        waiting = self.channel.picked(self.ring, self.cursor, self.seen)
-        self.pending = len(waiting)
-        self.pending_bytes = sum([len(each.frame) for each in waiting])
+        """What came up to there can't be written now: it waits."""
+        if self.cursor < self.seen:
+            self.seen = end  # he will come to it in the ring
+            return
+        start = max(self.seen, self.ring.first)
+        if start > self.seen:  # the ring turned faster than we look: nobody knows what was his
+            self._drop(len(self.queue) + start - self.seen, self.ring.id_before(start), "expired")
+            self.queue.clear()
+            self.queue_bytes = 0
+        fresh = self.channel.picked(self.ring, start, end)
+        self.queue.extend(fresh)
+        self.queue_bytes += sum([len(each.frame) for each in fresh])
+        self.cursor = self.seen = end
+        most, most_bytes = self.bounds.queue, self.bounds.queue_bytes
+        while self.queue and (len(self.queue) > most or self.queue_bytes > most_bytes):
+            oldest = self.queue.popleft()
+            self.queue_bytes -= len(oldest.frame)
+            self._drop(1, oldest.id, "slow")
 
     def next_piece(self) -> bytes:
-        """Some of what waits, with a word on what is gone before it."""
-        self._trim()
-        gap = self._gap() if self.reason else b""
+        """Some of what waits, with a word on what is gone before it; or nothing, and then more."""
         events: list[Event] = []
+        if self.cursor < self.seen:
+            self._look_back(events)
+        gap = self._gap() if self.reason else b""
         size = 0
-        while self.pending and size < PIECE_BYTES:
-            event = self.ring.at(self.cursor)
+        while self.queue and size < PIECE_BYTES:
+            event = self.queue.popleft()
+            events.append(event)
+            size += len(event.frame)
+        self.queue_bytes -= size
+        return gap + self.channel.joined(events)
+
+    def _look_back(self, events: list[Event]) -> None:
+        """Find some of what was before him, and of what came meanwhile."""
+        ring = self.ring
+        if self.cursor < ring.first:  # it has overtaken him
+            self._drop(ring.first - self.cursor, ring.id_before(ring.first), "expired")
+            self.cursor = ring.first
+        size, until = 0, min(self.seen, self.cursor + _LOOKED_AT)
+        while self.cursor < until and size < PIECE_BYTES:
+            event = ring.at(self.cursor)
             self.cursor += 1
             if self.channel.takes(event):
                 events.append(event)
                 size += len(event.frame)
-                self.pending -= 1
-        self.pending_bytes -= size
-        if not self.pending:
-            self.cursor = self.seen
-            self.room = self.room_bytes = 0
-        return gap + self.channel.joined(events)
 
-    def _trim(self) -> None:
-        ring, bounds = self.ring, self.bounds
-        if self.cursor < ring.first:  # the ring has overtaken him
-            before = self.pending
-            self.cursor = ring.first
-            self.count()
-            self._drop(before - self.pending)
-        room = max(bounds.queue, self.room)
-        room_bytes = max(bounds.queue_bytes, self.room_bytes)
-        while self.pending > room or (self.pending_bytes > room_bytes and self.pending):
-            event = ring.at(self.cursor)
-            self.cursor += 1
-            if self.channel.takes(event):
-                self.pending -= 1
-                self.pending_bytes -= len(event.frame)
-                self._drop(1)
-
-    def _drop(self, number: int) -> None:
-        if number:
-            self.dropped += number
-            self.missed += number
-            self.reason = self.reason or "slow"
+    def _drop(self, number: int, last_id: bytes, reason: str) -> None:
+        self.dropped += number
+        self.missed += number
+        self._gap_id = last_id
+        self.reason = self.reason or reason
 
     def _gap(self) -> bytes:
         """A message for what he will never get; its id is that of the last of it."""
-        name = self.ring.id_before(self.cursor)
+        name = self._gap_id
         data = encoded(
             {
                 "event_id": name.decode(),

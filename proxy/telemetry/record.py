@@ -84,6 +84,8 @@ class Calendar:
 
     def __init__(self) -> None:
         self._second = -1
+        self._millisecond = -1
+        self._to_the_second = b""
         self._written = b""
 
     @property
@@ -95,7 +97,12 @@ class Calendar:
         """As in `2026-01-01T12:00:00.123Z`."""
         at = time()
         second = int(at)
+        millisecond = int((at - second) * 1000)
         if second != self._second:
             self._second = second
-            self._written = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)).encode()
-        return b"%b.%03dZ" % (self._written, int((at - second) * 1000))
+            self._to_the_second = strftime("%Y-%m-%dT%H:%M:%S.", gmtime(second)).encode()
+        elif millisecond == self._millisecond:
+            return self._written
+        self._millisecond = millisecond
+        self._written = b"%b%03dZ" % (self._to_the_second, millisecond)
+        return self._written
