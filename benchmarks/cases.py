@@ -30,7 +30,7 @@ from benchmarks.fresh import CONNECTIONS as IDLE_CONNECTIONS
 from benchmarks.fresh import measure_fresh
 from benchmarks.peers.peer import Peer, Running
 from benchmarks.peers.table import PEERS, SIZES
-from benchmarks.peers.toolproxy import TEN_TOOLS
+from benchmarks.peers.toolproxy import JOURNAL, TEN_TOOLS
 
 MANY: Final = 32
 
@@ -216,6 +216,18 @@ CASES: Final = (
         ratio=CPU,
         measure=_many_of_its_tools,
         peers=SIZES,
+        base=TEN_TOOLS.key,
+        quick=False,
+    ),
+    Case(
+        key="journal",
+        title="Events in the ring against a journal as well",
+        how=f"{SMALL}, {MANY} connections, one and the same tool; the journal is a file",
+        figures=OF_CALLS,
+        ratio=None,
+        more=CPU,
+        measure=_one_of_its_tools,
+        peers=(TEN_TOOLS, JOURNAL),
         base=TEN_TOOLS.key,
         quick=False,
     ),

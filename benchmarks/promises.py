@@ -31,7 +31,7 @@ from benchmarks.peers.envoy import LEAST_REQUEST as ENVOY_LEAST
 from benchmarks.peers.fastapi_httpx import FASTAPI
 from benchmarks.peers.nginx import NGINX
 from benchmarks.peers.peer import Peer
-from benchmarks.peers.toolproxy import MANY_TOOLS, TEN_TOOLS
+from benchmarks.peers.toolproxy import JOURNAL, MANY_TOOLS, TEN_TOOLS
 from benchmarks.processes import OTHER_CORES, on_cores
 from benchmarks.replicas.course import FAILED_AFTER, P99_AFTER
 from benchmarks.replicas.peers import EWMA, LEAST
@@ -98,6 +98,15 @@ def ratio(case: str, figure: Figure, to: Peer, *, of: Peer | None = None) -> Sou
         cases=(case,),
         beside=(to, of) if of else (to,),
         of_a_build=of is None,
+    )
+
+
+def more(case: str, figure: Figure, of: Peer, than: Peer) -> Source:
+    """By how much this one's is more than that one's in the same rounds."""
+    return Source(
+        figure=lambda it: it.measured.difference(case, figure, of.key, than.key),
+        cases=(case,),
+        beside=(of, than),
     )
 
 
@@ -208,6 +217,16 @@ PROMISES: Final = (
     Promise(_LIVE, moment(reload_seconds), Bar("≤", 1.0, "s")),
     Promise("the upstream sees a caller leave", moment(leaving_seconds), Bar("≤", 0.1, "s"), 4),
     Promise("calls that failed, worst round of all loads", own_worst(FAILED, *_LOADS), Bar("≤", 0)),
+    Promise(
+        "CPU per call with a journal: +",
+        more("journal", CPU, JOURNAL, TEN_TOOLS),
+        Bar("≤", 2, "µs"),
+    ),
+    Promise(
+        "p99 at 32 connections with a journal: +",
+        more("journal", P99, JOURNAL, TEN_TOOLS),
+        Bar("<", 0.5, "ms"),
+    ),
     Promise(
         f"CPU per delivery of an event ÷ nginx + Nchan's, {_FAN_OUT}",
         ratio("fan500", CPU_DELIVERY, NCHAN),

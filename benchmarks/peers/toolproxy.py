@@ -83,6 +83,7 @@ class Setup:
     server_keys: Sequence[str] = ()
     tool_keys: str = ""
     flags: Sequence[str] = ()
+    journal: bool = False  # every event is written to a file, too
 
     def version(self) -> str:
         command, environment, folder = sidecar(self.home(), 0, Path("-"))
@@ -99,7 +100,10 @@ class Setup:
         path = place.folder / "registry.yaml"
         upstream = place.upstream[: self.endpoints]
         path.write_text(registry(upstream, self.servers(), self.server_keys, self.tool_keys))
-        return sidecar(self.home(), place.port, path, *self.flags)
+        flags = list(self.flags)
+        if self.journal:
+            flags += ["--set", f"events.journal={place.folder / 'events.jsonl'}"]
+        return sidecar(self.home(), place.port, path, *flags)
 
 
 _APART: Final = (
@@ -115,6 +119,9 @@ _PROBES: Final = "at one endpoint, probed once an hour, so that calls are what i
 _PLAIN_SETUP: Final = Setup(home=lambda: CHECKOUT)
 _COMPILED_SETUP: Final = Setup(home=lambda: OURS.home)
 _TEN_SETUP: Final = Setup(home=OURS.best_home, servers=ten_tools, endpoints=1, flags=_CALLS_ONLY)
+_JOURNAL_SETUP: Final = Setup(
+    home=OURS.best_home, servers=ten_tools, endpoints=1, flags=_CALLS_ONLY, journal=True
+)
 _MANY_SETUP: Final = Setup(home=OURS.best_home, servers=many_tools, endpoints=1, flags=_CALLS_ONLY)
 
 TOOLPROXY: Final = Peer(
@@ -155,4 +162,14 @@ MANY_TOOLS: Final = Peer(
     missing=lambda: None,
     version=_MANY_SETUP.version,
     launch=_MANY_SETUP.launch,
+)
+JOURNAL: Final = Peer(
+    key="journal",
+    kin="toolproxy",
+    title="toolproxy, journal on",
+    colour="#9aa9c9",
+    apart="as with 10 tools, and every event is written to a file",
+    missing=lambda: None,
+    version=_JOURNAL_SETUP.version,
+    launch=_JOURNAL_SETUP.launch,
 )
