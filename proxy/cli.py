@@ -19,10 +19,12 @@ from proxy.config.settings import Settings, SettingsError, load_settings
 from proxy.telemetry.logs import log_to_stderr
 
 _UNUSABLE: Final = 2
+_STDERR: Final = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
+    _take_standard_streams()
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] | None = options.command
     if options.test:
@@ -36,6 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error))
     except KeyboardInterrupt:
         return 0
+
+
+def _take_standard_streams() -> None:
+    """Started with some of them closed, the next file to be opened would take their place."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(handle)
 
 
 def _parser() -> argparse.ArgumentParser:

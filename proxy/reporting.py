@@ -78,11 +78,13 @@ class Reporting:
             raise ReportingError(str(error)) from None
         self._last = settings
         self._bugs = _Bugs(self.hub)
+        self._started = False
 
     # --- begin, change, end ---
 
     def start(self) -> None:
         """Begin what works by itself."""
+        self._started = True
         self._own(self._fold())
         logging.getLogger("toolproxy").addHandler(self._bugs)
         if self._bus is not None:
@@ -151,7 +153,8 @@ class Reporting:
     async def close(self) -> None:
         """Write and send what waits, in 2 s or so."""
         logging.getLogger("toolproxy").removeHandler(self._bugs)
-        self.hub.tell("gateway_stopped", {"message": "The sidecar has stopped"})
+        if self._started:
+            self.hub.tell("gateway_stopped", {"message": "The sidecar has stopped"})
         for _, task in self._tails.values():
             task.cancel()
         async with asyncio.TaskGroup() as closing:
@@ -167,7 +170,7 @@ class Reporting:
     @property
     def kept(self) -> list[list[Path]]:
         """Files with events of the past: the journal's and others', each oldest first."""
-        files = [rotated(path) for path in self._tails]
+        files = [rotated(path) for path in list(self._tails)]  # asked in a thread
         return [self._journal.files(), *files] if self._journal is not None else files
 
     def problems(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from aiohttp.typedefs import Middleware
 
 from proxy import errors
 from proxy.control_plane import catalog, dashboard, events, health, scrape
-from proxy.control_plane.inner import matched
+from proxy.control_plane.inner import failed, matched
 from proxy.events.hub import Hub
 from proxy.policy.browser import CorsRules, cors_fields
 from proxy.registry.live import LiveRegistry
@@ -92,6 +92,7 @@ _KNOWN: Final = {404: _not_found, 413: _too_large}
 
 
 def _answer(error: errors.ProxyError, instance: str, request: web.Request) -> web.Response:
+    failed(request, error)
     trace_id, request_id = (request.headers.get(name, "").encode() for name in _IDS)
     parts = problem(error, instance, Trace(trace_id, request_id, b"", b""))
     response = web.Response(status=parts.status, reason=parts.reason, body=parts.body)

@@ -55,7 +55,7 @@ class Connection(Protocol):
 
     def send(self, data: bytes) -> None: ...
 
-    def send_problem(self, parts: Problem) -> None: ...
+    def send_problem(self, parts: Problem) -> int: ...
 
     def take_body(self) -> bytes: ...
 
@@ -128,6 +128,10 @@ class Session:
     def matched(self, route: str) -> None:
         if self.current is not None:
             self.current.matched(route)
+
+    def failed(self, error: errors.ProxyError) -> None:
+        if self.current is not None:
+            self.current.failed(error)
 
 
 class BridgedExchange:
@@ -223,8 +227,7 @@ class BridgedExchange:
         self._record.status = error.status
         self._connection.last()
         parts = problem(error, self._session.bridge.instance, self._trace)
-        self._record.response_bytes = len(parts.body)
-        self._connection.send_problem(parts)
+        self._record.response_bytes = self._connection.send_problem(parts)
 
     def _publish(self) -> None:
         record = self._record
@@ -270,6 +273,11 @@ class BridgedExchange:
     def matched(self, route: str) -> None:
         """It is for this route: a bounded label, never a raw path."""
         self._record.route = route
+
+    def failed(self, error: errors.ProxyError) -> None:
+        """The answer that is to come says this."""
+        record = self._record
+        record.code, record.detail, record.flag = error.code, error.detail, error.flag
 
     def take_over(self) -> Stream:
         """From here on the answer's chunks are written by whom this is given to."""

@@ -5,10 +5,11 @@ the hub's business, and how files are read `query`'s.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
 from aiohttp import web
@@ -20,15 +21,19 @@ from proxy.control_plane.inner import stream_of
 from proxy.control_plane.slices import answer_list
 from proxy.events.event import CALLS_AND_REFUSALS, Wanted
 from proxy.events.hub import Hub
-from proxy.events.query import Asked, merged, read_files, since_of, summary
+from proxy.events.query import Asked, merged, parsed, read_files, since_of, summary
 from proxy.registry.live import LiveRegistry
 
 _LONGEST_FILTER: Final = 512
 _NEVER_S: Final = 3600.0
 _MOST_LISTED: Final = 10_000
 _USUALLY_LISTED: Final = 100
+_LIMIT: Final = re.compile("[0-9]{1,5}")
+_EVENT_STREAM: Final = "text/event-stream"
 _READERS: Final = 2  # of files, at a time
 
+ResultT = TypeVar("ResultT")
+Document = dict[str, object]
 Kept = Callable[[], Sequence[Sequence[Path]]]
 
 
@@ -42,9 +47,7 @@ def add_routes(app: web.Application, hub: Hub, registry: LiveRegistry, kept: Kep
         return await answer_list(request, b'{"events":[', found, orjson.dumps)
 
     async def summed(request: web.Request) -> web.StreamResponse:
-        trace_id = request.match_info["trace_id"]
-        found = await past.look(Asked(Wanted(trace_id=trace_id), None, _MOST_LISTED))
-        return json_answer(summary(trace_id, found))
+        return json_answer(await past.sum_up(request.match_info["trace_id"]))
 
     async def audit(request: web.Request) -> web.StreamResponse:
         wanted = wanted_of(request)
@@ -66,7 +69,7 @@ def add_routes(app: web.Application, hub: Hub, registry: LiveRegistry, kept: Kep
         ("/api/v1/audit/stream", audit),
         ("/api/v1/servers/{name}/stream", of_server),
     ):
-        app.router.add_get(path, handler, allow_head=False)
+        app.router.add_get(path, handler)
 
 
 def wanted_of(request: web.Request) -> Wanted:
@@ -88,20 +91,23 @@ def _wants_list(request: web.Request) -> bool:
     form = request.query.get("format", "")
     if form not in {"", "json", "sse"}:
         raise errors.BadValueError("format is json, for a list, or sse, for a stream")
-    return form == "json" or (not form and request.headers.get("Accept") == "application/json")
+    accepted = request.headers.get("Accept", "")
+    return form == "json" or (
+        not form and "application/json" in accepted and _EVENT_STREAM not in accepted
+    )
 
 
 def _asked(request: web.Request) -> Asked:
     """Raises `BadValueError`."""
     query = request.query
+    limit = query.get("limit", str(_USUALLY_LISTED))
+    if not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= _MOST_LISTED):
+        raise errors.BadValueError(f"limit is a number from 1 to {_MOST_LISTED}")
     try:
         since = since_of(query["since"], datetime.now(UTC)) if query.get("since") else None
-        limit = int(query.get("limit", _USUALLY_LISTED))
     except ValueError as error:
-        raise errors.BadValueError(f"since or limit: {error}") from None
-    if not 1 <= limit <= _MOST_LISTED:
-        raise errors.BadValueError(f"limit lies between 1 and {_MOST_LISTED}")
-    return Asked(wanted_of(request), since, limit)
+        raise errors.BadValueError(f"since: {error}") from None
+    return Asked(wanted_of(request), since, int(limit))
 
 
 class _Past:
@@ -112,20 +118,40 @@ class _Past:
         self._kept = kept
         self._turns = asyncio.Semaphore(_READERS)
 
-    async def look(self, asked: Asked) -> list[dict[str, object]]:
+    async def look(self, asked: Asked) -> list[Document]:
         """The newest that were asked for, oldest first."""
-        loop = asyncio.get_running_loop()
+        return await self._work(asked, lambda found: found)
+
+    async def sum_up(self, trace_id: str) -> Document:
+        """What the events of a trace add up to; `truncated` when there may be more of them."""
+        asked = Asked(Wanted(trace_id=trace_id), None, _MOST_LISTED)
+        return await self._work(
+            asked,
+            lambda found: {**summary(trace_id, found), "truncated": len(found) == _MOST_LISTED},
+        )
+
+    async def _work(self, asked: Asked, then: Callable[[list[Document]], ResultT]) -> ResultT:
+        """In a thread, all but a look at the ring: thousands of events take a while to parse."""
         async with self._turns:
-            stored = await loop.run_in_executor(None, _stored, self._kept, asked)
-        live = [each for each in self._hub.newest(asked.wanted, asked.limit) if asked.takes(each)]
-        return merged([*stored, live], asked.limit)
+            live = await self._hub.newest(asked.wanted, asked.limit)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(None, _found, self._kept, live, asked, then)
 
 
-def _stored(kept: Kept, asked: Asked) -> list[list[dict[str, object]]]:
-    return [read_files(files, asked) for files in kept()]
+def _found(
+    kept: Kept,
+    live: list[bytes],
+    asked: Asked,
+    then: Callable[[list[Document]], ResultT],
+) -> ResultT:
+    stored = [read_files(files, asked) for files in kept()]
+    recent = [each for each in parsed(live) if asked.takes(each)]
+    return then(merged([*stored, recent], asked.limit))
 
 
 async def _stream(request: web.Request, hub: Hub, wanted: Wanted) -> web.StreamResponse:
+    if request.method == "HEAD":
+        raise errors.MethodNotAllowedError("A stream is got with GET", headers=(("Allow", "GET"),))
     if hub.draining:
         raise errors.DrainingError("The sidecar is about to stop", retry_after_s=1)
     if hub.is_full:

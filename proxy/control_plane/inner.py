@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from proxy import errors
 from proxy.telemetry.record import ExchangeRecord
 
 
@@ -44,6 +45,8 @@ class Outer(Protocol):
     def take_over(self) -> "Stream": ...
 
     def matched(self, route: str) -> None: ...
+
+    def failed(self, error: errors.ProxyError) -> None: ...
 
 
 class Listener(Protocol):
@@ -111,6 +114,12 @@ def matched(request: web.Request, route: str) -> None:
         request.transport.matched(route)
 
 
+def failed(request: web.Request, error: errors.ProxyError) -> None:
+    """Say which error the answer will tell of."""
+    if isinstance(request.transport, InMemoryTransport):
+        request.transport.failed(error)
+
+
 def stream_of(request: web.Request) -> Stream:
     """Take over the rest of the answer to this request; raises ConnectionResetError."""
     return cast("InMemoryTransport", request.transport).take_over()
@@ -138,6 +147,9 @@ class InMemoryTransport(asyncio.Transport):
 
     def matched(self, route: str) -> None:
         self._session.matched(route)
+
+    def failed(self, error: errors.ProxyError) -> None:
+        self._session.failed(error)
 
     def take_over(self) -> Stream:
         """The rest of the answer that is under way; raises ConnectionResetError when none is."""

@@ -8,6 +8,9 @@ import asyncio
 import ipaddress
 import logging
 from email.utils import formatdate
+from http import HTTPStatus
+from random import getrandbits
+from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
 from proxy import errors
@@ -16,8 +19,10 @@ from proxy.data_plane.exchange import Exchange
 from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
 from proxy.descriptors import Shortage
 from proxy.policy import browser, routing
+from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.forwarding import Caller, connection_field
 from proxy.wire.head import RequestHead
+from proxy.wire.trace import trace_of
 
 _LOG = logging.getLogger("toolproxy")
 # One timer for all limits in time: late by half of this on average, and free for a call.
@@ -116,10 +121,10 @@ class Door:
         target = head.target
         if target.startswith(_CALLS):
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
-                return _Reply(own, connection, head)
+                return _Reply(own, connection, head, self.plane)
             return Exchange(self.plane, head, connection, self._loop.time())
         if head.method == b"OPTIONS" and (target == b"*" or self._is_preflight(head)):
-            return _Reply(self._own_options(head) or b"", connection, head)
+            return _Reply(self._own_options(head) or b"", connection, head, self.plane)
         if connection.control is None:
             connection.control = self._control.open(connection)
         return connection.control.handler(head)
@@ -229,10 +234,13 @@ class _Reply:
 
     due_at = float("inf")
 
-    def __init__(self, fields: bytes, connection: Downstream, head: RequestHead) -> None:
+    def __init__(
+        self, fields: bytes, connection: Downstream, head: RequestHead, plane: Plane
+    ) -> None:
         self._fields = fields
         self._connection = connection
         self._head = head
+        self._plane = plane
 
     async def run(self) -> None:
         connection = self._connection
@@ -246,6 +254,11 @@ class _Reply:
             )
             + b"\r\n"
         )
+        trace = trace_of(self._head.noted, getrandbits)
+        record = ExchangeRecord(monotonic(), self._head, connection.caller, trace)
+        record.route, record.status = "unmatched", HTTPStatus.NO_CONTENT
+        record.finished_at = record.started_at
+        self._plane.publish_refusal(record)
 
     def overdue(self, now: float) -> None:
         """Never: it does not wait."""

@@ -177,18 +177,19 @@ class Downstream(Intake):
             self._closing = True
         trace, plane = trace_of(head.noted, getrandbits), self._door.plane
         parts = problem(error, plane.instance, trace)
-        self.send_problem(parts)
         record = ExchangeRecord(monotonic(), head, self.caller, trace)
         record.route = "unmatched"
         record.status, record.code, record.detail = error.status, error.code, error.detail
         record.flag = error.flag
-        record.response_bytes = len(parts.body)
+        record.response_bytes = self.send_problem(parts)
         record.finished_at = record.started_at
         plane.publish_refusal(record)
 
-    def _refuse_unread(self, error: errors.ProxyError) -> None:
+    def _refuse_unread(self, error: errors.ProxyError, begun: bytes = b"") -> None:
         self._refused = error
-        self._head = _UNREADABLE
+        # Stands for a request that can't be read while its refusal is sent: all there is of it.
+        line = begun.partition(b"\n")[0].rstrip(b"\r")[:_LONGEST_SHOWN]
+        self._head = RequestHead(b"", line, 1, b"", {}, 0, False, b"")  # noqa: FBT003
         self._broken = True
         self.body_complete = False
         self.due_at = self._loop.time() + LINGER_S
@@ -237,7 +238,8 @@ class Downstream(Intake):
         elif self._reader.waiting:
             seconds = self._rules.head_timeout_s
             self._refuse_unread(
-                errors.RequestTimeoutError(f"The request's head was not complete in {seconds:g} s")
+                errors.RequestTimeoutError(f"The request's head was not complete in {seconds:g} s"),
+                self._reader.held,
             )
         elif self._transport.get_write_buffer_size():  # untaken: a close would wait for ever
             self._transport.abort()
@@ -278,13 +280,15 @@ class Downstream(Intake):
         if not self._transport.is_closing():
             self._transport.write(data)
 
-    def send_problem(self, parts: Problem) -> None:
+    def send_problem(self, parts: Problem) -> int:
         head = cast("RequestHead", self._head)
         connection = connection_field(
             keep_alive=self.stays_open(), minor_version=head.minor_version
         )
         date = self._door.plane.date
-        self.send(problem_bytes(parts, date, connection, head_only=head.method == b"HEAD"))
+        head_only = head.method == b"HEAD"
+        self.send(problem_bytes(parts, date, connection, head_only=head_only))
+        return 0 if head_only else len(parts.body)
 
     def break_off(self, *, reset: bool) -> None:
         self._closing = True
@@ -302,5 +306,4 @@ class Downstream(Intake):
 
 
 _NOBODY: Final = Caller(b"", b"http", b"", trusted=False)
-# Stands for a request that can't be read while its refusal is sent.
-_UNREADABLE: Final = RequestHead(b"", b"", 1, b"", {}, 0, False, b"")  # noqa: FBT003
+_LONGEST_SHOWN: Final = 1024

@@ -42,6 +42,7 @@ class Exchange(Carriage):
     _began_at: float = 0.0
     _retrying: bool = False
     _reason: str = ""  # of the retry that is to come
+    _lost: tuple[Attempt, ...] = ()  # the attempt that it is made for
     _hurried: bool = False  # has the upstream less time than the registry gives it?
 
     async def run(self) -> None:
@@ -134,6 +135,8 @@ class Exchange(Carriage):
         while True:
             endpoint = cluster.choose(key, plane.now, failed)
             self._endpoint = endpoint
+            if failed:
+                record.failed += self._lost
             record.endpoint = endpoint.shown
             record.attempts += 1
             endpoint.active += 1
@@ -196,8 +199,7 @@ class Exchange(Carriage):
         self._answer_begun = True
         record.status = error.status
         parts = problem(error, self._plane.instance, self._trace, self._called)
-        record.response_bytes = len(parts.body)
-        client.send_problem(parts)
+        record.response_bytes = client.send_problem(parts)
 
     def _publish(self) -> None:
         record = self._record
@@ -260,7 +262,7 @@ class Exchange(Carriage):
             return False
         self._endpoint = None
         sent_at = 0.0 if error.nothing_sent else record.sent_at
-        record.failed += (Attempt(record.endpoint, sent_at, monotonic(), error.code),)
+        self._lost = (Attempt(record.endpoint, sent_at, monotonic(), error.code),)
         if endpoint is not None and not self._is_excused(error):
             cluster.attempt_failed(endpoint, error.code, _now())
         self._reason = reason

@@ -52,7 +52,7 @@ class Intake(asyncio.Protocol):
         """A head has come, or what can't be read as one was refused."""
         raise NotImplementedError
 
-    def _refuse_unread(self, error: errors.ProxyError) -> None:
+    def _refuse_unread(self, error: errors.ProxyError, begun: bytes = b"") -> None:
         """Answer what can't be read."""
         raise NotImplementedError
 
@@ -74,11 +74,11 @@ class Intake(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         reader = self._reader
-        begun = reader.waiting
+        begun, held = reader.waiting, reader.held
         try:
             head = reader.read(data)
         except errors.ProxyError as error:
-            self._refuse_unread(error)
+            self._refuse_unread(error, held + data)
             return
         if head is None:
             if len(data) > _MANY_EMPTY_BYTES:

@@ -80,7 +80,8 @@ class CallerSide(Protocol):
 
     def send(self, data: bytes) -> None: ...
 
-    def send_problem(self, parts: Problem) -> None: ...
+    def send_problem(self, parts: Problem) -> int:
+        """How many bytes its body had."""
 
     def take_body(self) -> bytes:
         """The payload that came before anyone asked; from now on it comes by `request_piece`."""

@@ -4,6 +4,7 @@ Gives each event its name and its bytes, and hands it to ring, fan-out, journal 
 nothing of who produces events, and nothing of HTTP.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from secrets import randbelow, token_hex
@@ -28,6 +29,7 @@ from proxy.telemetry.record import Calendar, ExchangeRecord
 
 _LOG = logging.getLogger("toolproxy.events")
 _LONGEST_KIND: Final = 128
+_LOOKED_AT: Final = 500  # events at once
 
 
 class Journal(Protocol):
@@ -144,16 +146,18 @@ class Hub:
         place = self.ring.after(last_id) if last_id else self.ring.here()
         return self.fanout.join(outlet, wanted, place, chunked=chunked)
 
-    def newest(self, wanted: Wanted, most: int) -> list[dict[str, object]]:
-        """The newest so many events of the ring that are wanted, oldest first."""
-        found: list[dict[str, object]] = []
+    async def newest(self, wanted: Wanted, most: int) -> list[bytes]:
+        """The newest so many events of the ring that are wanted, as JSON, oldest first."""
+        found: list[bytes] = []
         ring = self.ring
-        for position in range(ring.end - 1, ring.first - 1, -1):
-            event = ring.at(position)
-            if wanted.takes(event.facts):
-                found.append(orjson.loads(event.data))
-                if len(found) == most:
-                    break
+        end = ring.end
+        while end > ring.first and len(found) < most:
+            start = max(end - _LOOKED_AT, ring.first)
+            some = reversed(ring.span(start, end))
+            found += [event.data for event in some if wanted.takes(event.facts)]
+            end = start
+            await asyncio.sleep(0)
+        found = found[:most]
         found.reverse()
         return found
 

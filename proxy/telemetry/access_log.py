@@ -5,22 +5,26 @@ Knows the two formats. How lines get to the file is `lines`' business.
 
 import os
 import re
-from datetime import UTC, datetime
+from functools import lru_cache
+from time import localtime, strftime
 from typing import Final, Literal
 
 import orjson
 
 from proxy.telemetry.lines import Lines, write_all
-from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.record import Calendar, ExchangeRecord
 
 STDOUT: Final = "-"
 _CALLER_LEFT: Final = 499  # as nginx has it
 _REFERER: Final = re.compile(rb"\r\nreferer:[ \t]*([^\r]*)", re.IGNORECASE)
 _AGENT: Final = re.compile(rb"\r\nuser-agent:[ \t]*([^\r]*)", re.IGNORECASE)
+_ABSENT: Final = b"-"
 _SPECIAL: Final = re.compile(rb'[^ -~]|["\\]')
 # The owner writes, a group of log readers reads: targets may hold what is nobody else's business.
 _FILE_MODE: Final = 0o640
-_OPEN: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+_OPEN: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+
+_CALENDAR: Final = Calendar()
 
 Format = Literal["combined", "json"]
 
@@ -56,15 +60,26 @@ class _Out:
             os.close(handle)
 
 
+@lru_cache(maxsize=1)
+def _written_local_time(second: int) -> bytes:
+    return strftime("%d/%b/%Y:%H:%M:%S %z", localtime(second)).encode()
+
+
+def _local_time() -> bytes:
+    return _written_local_time(_CALENDAR.second)
+
+
 def _combined(record: ExchangeRecord) -> bytes:
     """Nginx's `combined`, with its way to write what is not plain."""
     head = record.head
-    request = b"%b %b HTTP/1.%d" % (head.method, head.target, head.minor_version)
-    here = datetime.now(UTC).astimezone()
+    # Of a head that could not be read there is only its first line.
+    request = head.target or b"-"
+    if head.method:
+        request = b"%b %b HTTP/1.%d" % (head.method, head.target, head.minor_version)
     return b'%b - - [%b] "%b" %d %d "%b" "%b"' % (
         record.caller.address or b"-",
-        here.strftime("%d/%b/%Y:%H:%M:%S %z").encode(),
-        _plain(request if head.method else b""),
+        _local_time(),
+        _plain(request),
         record.status or _CALLER_LEFT,
         record.response_bytes,
         _plain(_field(_REFERER, head.lines)),
@@ -77,7 +92,7 @@ def _json(record: ExchangeRecord) -> bytes:
     tried = [each.endpoint for each in record.failed]
     return orjson.dumps(
         {
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "timestamp": _CALENDAR.now().decode(),
             "remote_addr": record.caller.address.decode(),
             "method": head.method.decode(),
             "target": _text(head.target),
@@ -96,22 +111,24 @@ def _json(record: ExchangeRecord) -> bytes:
             "error_code": record.code or None,
             "trace_id": trace.trace_id.decode(),
             "request_id": trace.request_id.decode(),
-            "referer": _text(_field(_REFERER, head.lines)) or None,
-            "user_agent": _text(_field(_AGENT, head.lines)) or None,
+            "referer": _text_or_none(_field(_REFERER, head.lines)),
+            "user_agent": _text_or_none(_field(_AGENT, head.lines)),
         }
     )
 
 
 def _field(name: re.Pattern[bytes], lines: bytes) -> bytes:
     found = name.search(lines)
-    return found[1] if found else b""
+    return found[1].rstrip(b" \t") if found else _ABSENT
 
 
 def _plain(text: bytes) -> bytes:
-    """Visible ASCII, the rest in hexadecimal as nginx does it; nothing is a dash."""
-    if not text:
-        return b"-"
+    """Visible ASCII, the rest in hexadecimal as nginx does it."""
     return _SPECIAL.sub(lambda found: b"\\x%02X" % found[0][0], text)
+
+
+def _text_or_none(text: bytes) -> str | None:
+    return None if text is _ABSENT else _text(text)
 
 
 def _text(text: bytes) -> str:

@@ -3,6 +3,7 @@
 Knows the two formats' comments. Knows nothing of what is measured.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+_COMMENTS: Final = re.compile(rb"^# [^\n]*\n", re.MULTILINE)
 _END: Final = b"# EOF\n"  # of OpenMetrics
 
 
@@ -27,8 +29,7 @@ def written(pieces: Iterable[Metric], encode: Encode) -> Iterator[bytes]:
         if text.endswith(_END):
             text, ends = text.removesuffix(_END), True
         if piece.name == name:
-            lines = text.splitlines(keepends=True)
-            text = b"".join([line for line in lines if not line.startswith(b"# ")])
+            text = _COMMENTS.sub(b"", text)
         name = piece.name
         yield text
     if ends:

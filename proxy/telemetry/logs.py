@@ -85,6 +85,8 @@ class _TextLines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         if record.levelno != logging.INFO:
             record.message = f"{record.levelname.lower()}: {record.message}"
+        # What somebody else wrote must not look like a line of ours.
+        record.message = record.message.replace("\r", "\\r").replace("\n", "\n    ")
         return super().formatMessage(record)
 
 
@@ -100,7 +102,8 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line).decode()
+        sound = {key: text.encode(errors="backslashreplace").decode() for key, text in line.items()}
+        return orjson.dumps(sound).decode()
 
 
 _FORMS: Final = {"text": _TextLines, "json": _JsonLines}

@@ -72,6 +72,11 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
+def _nothing_is(server: str, tool: str) -> bool:
+    del server, tool
+    return False
+
+
 class _Kind(NamedTuple):
     """Where exchanges that are alike in every label are counted."""
 
@@ -102,6 +107,7 @@ class Metrics:
         # What one kind of exchange counts into: found with one look-up instead of three.
         self._kinds: dict[tuple[str, str, str, bytes, int, str], _Kind] = {}
         self._gauges: list[Gauge] = []
+        self._gone: Callable[[str, str], bool] = _nothing_is
         self._calendar = Calendar()
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
@@ -136,7 +142,7 @@ class Metrics:
             upstream.sum_s += upstream_s
         for count in kind.counts:
             count.total += 1
-        for reason in record.retries:
+        for reason in record.retries if kind.upstream is not None else ():
             self._retries.setdefault((record.server, reason), Count()).total += 1
 
     def _kind_of(self, record: ExchangeRecord) -> "_Kind":
@@ -145,7 +151,7 @@ class Metrics:
         durations = self._durations.setdefault((record.route, method, status), Durations())
         upstream = None
         counts = []
-        if record.server:
+        if record.server and not self._gone(record.server, record.tool):
             call = (record.server, record.tool, record.outcome)
             counts.append(self._calls.setdefault(call, Count()))
             upstream = self._upstreams.setdefault(record.server, Durations())
@@ -154,7 +160,11 @@ class Metrics:
         return _Kind(durations, upstream, tuple(counts))
 
     def forget(self, gone: Callable[[str, str], bool]) -> None:
-        """Drop the series of servers and tools that are no more."""
+        """Drop the series of servers and tools that are no more, and begin no new ones.
+
+        Calls that are under way may end later.
+        """
+        self._gone = gone
         self._calls = {call: n for call, n in self._calls.items() if not gone(call[0], call[1])}
         self._upstreams = {name: it for name, it in self._upstreams.items() if not gone(name, "")}
         self._retries = {made: n for made, n in self._retries.items() if not gone(made[0], "")}

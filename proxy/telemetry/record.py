@@ -93,6 +93,11 @@ class Calendar:
         """The moment at which the monotonic clock stood at nought, in seconds since 1970."""
         return time() - monotonic()
 
+    @property
+    def second(self) -> int:
+        """Since 1970."""
+        return int(time())
+
     def now(self) -> bytes:
         """As in `2026-01-01T12:00:00.123Z`."""
         at = time()

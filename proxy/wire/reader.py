@@ -72,6 +72,11 @@ class HeadReader(Generic[HeadT]):
         """Has a head begun that is not complete?"""
         return bool(self._held)
 
+    @property
+    def held(self) -> bytes:
+        """What has come of the next head, if it is not complete."""
+        return self._held
+
     def read(self, data: bytes) -> HeadT | None:
         """Take bytes; give a head once it is complete, and what follows it in `rest`."""
         last = self._last

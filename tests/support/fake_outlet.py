@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
+import orjson
+
 from proxy.data_plane.upstream import Upstream
 from proxy.events.event import Wanted
 from proxy.events.hub import Hub
@@ -171,6 +173,11 @@ class Station:
             return one
 
         return Listening(outlet, self.does(subscribe), chunked=chunked)
+
+    def newest(self, wanted: Wanted, most: int) -> list[dict[str, object]]:
+        """What the ring holds of these, oldest first."""
+        found = self.loop.run_until_complete(self.hub.newest(wanted, most))
+        return [orjson.loads(each) for each in found]
 
     def leaves(self, one: Listening) -> None:
         self.does(one.subscription.over)

@@ -155,6 +155,11 @@ def test_series_that_was_forgotten_begins_anew_and_the_others_go_on() -> None:
     for each in (record(), record(tool="old"), record(429, "queue_full", tool="old")):
         metrics.observe(each)
     metrics.forget(lambda _, tool: tool == "old")
+    metrics.observe(record(tool="old"))  # which was under way
+    assert labels(server="o", tool="old", outcome="success") not in scraped(
+        metrics, "toolproxy_calls_total"
+    )
+    metrics.forget(lambda *_: False)
 
     for each in (record(), record(tool="old"), record(429, "queue_full")):
         metrics.observe(each)
