@@ -174,7 +174,7 @@ def test_caller_that_left_is_logged_as_nginx_does(
         pytest.param(
             message(b"GET / HTTP/1.1", b"Host: a", b"A: " + b"b" * 40_000), 431, "GET / HTTP/1.1"
         ),
-        pytest.param(message(LONG, b"Host: a"), 414, LONG[:1024].decode()),
+        pytest.param(message(LONG, b"Host: a"), 414, LONG[:1024].decode(), id="long"),
         pytest.param(post(CALL, b"Origin: http://evil"), 403, f"POST {CALL} HTTP/1.1", id="origin"),
         pytest.param(post("/tools/o.none"), 404, "POST /tools/o.none HTTP/1.1", id="tool"),
         pytest.param(get("/tools/o.call"), 405, "GET /tools/o.call HTTP/1.1", id="method"),

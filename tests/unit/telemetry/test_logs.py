@@ -30,7 +30,7 @@ def test_json_has_four_keys() -> None:
 def test_traceback_stays_within_its_line() -> None:
     text = _JsonLines().format(failed())
 
-    assert [line[:4] for line in text.splitlines()][1:] == ["    "]
+    assert len(text.splitlines()) == 1
     assert "ValueError: first\nsecond" in orjson.loads(text)["traceback"]
 
 
