@@ -69,7 +69,7 @@ def add_routes(app: web.Application, hub: Hub, registry: LiveRegistry, kept: Kep
         ("/api/v1/audit/stream", audit),
         ("/api/v1/servers/{name}/stream", of_server),
     ):
-        app.router.add_get(path, handler)
+        app.router.add_get(path, handler, allow_head=handler is events)  # of the list
 
 
 def wanted_of(request: web.Request) -> Wanted:

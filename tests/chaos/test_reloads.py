@@ -26,7 +26,8 @@ TRIPPED: Final = "/tools/tripped.call"
 AT_REST: Final = {"failures": FAILURES, "open_for": "10m"}
 # It would be ejected for good; and it would be trusted again at once if it were forgotten.
 EJECTS: Final = {"consecutive_errors": FAILURES, "base_ejection": "5m"}
-SERIES: Final = frozenset({"Count", "Durations", "_Kind"})
+# Bounded by the registry, by the ring, and by one example for each bucket.
+SERIES: Final = frozenset({"Count", "Durations", "Event", "Facts", "Trace", "_Kind"})
 
 
 async def load_here(path: str, rules: LoadRules) -> Loaded:

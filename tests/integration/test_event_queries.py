@@ -207,8 +207,9 @@ def test_ring_journal_and_files_are_one_list_without_repeats(
 
     found = events(sidecar, "&trace_id=w")
 
-    kinds = ["chora.content_generated", "tool_invoked", "tool_invoked", "chora.content_generated"]
-    assert [each["event_type"] for each in found] == kinds
+    assert [each["event_type"] for each in found][:2] == ["chora.content_generated", "tool_invoked"]
+    # The last two may have happened in one millisecond.
+    assert {each["event_type"] for each in found[2:]} == {"chora.content_generated", "tool_invoked"}
     assert sidecar.get("/events/w/summary").json()["total_events"] == 4
 
 
