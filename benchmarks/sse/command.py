@@ -32,7 +32,7 @@ _NOT_COMPARABLE: Final = f"""\
   long without subscribers.
 - Loopback: the kernel's work of receiving is in part the sender's time, for all alike. The
   subscribers that count look every 10 ms, so that nobody pays for waking them up.
-- The sidecar gathers events for up to 10 ms and writes them together; Nchan writes each at once.
+- The sidecar gathers events for up to 20 ms and writes them together; Nchan writes each at once.
 - Memory of a subscriber is resident memory with all of them subscribed and no event yet, less that
   before them, divided by them; of all the server's processes added up. What the kernel holds for
   their sockets counts for nobody.

@@ -18,7 +18,7 @@ from proxy.events.subscription import Bounds, Channel, Outlet, Subscription
 _LOG = logging.getLogger("toolproxy.events")
 SLICE_S: Final = 0.000_25
 # The first event after a silence goes at once; then so long is waited for more, to share a write.
-ROUND_S: Final = 0.01
+ROUND_S: Final = 0.02
 _AT_ONCE: Final = 8  # subscribers between two looks at the clock
 _LOOK_EVERY_S: Final = 5.0
 _STUCK_S: Final = 30.0
