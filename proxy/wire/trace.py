@@ -16,7 +16,8 @@ _TRACEPARENT: Final = re.compile(
 _MEMBER: Final = re.compile(
     rb"[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]",
 )
-_W3C_ID: Final = slice(len("traceparent: 00-"), len("traceparent: 00-") + 32)
+_W3C_BEGINS: Final = len("traceparent: 00-")
+_W3C_ENDS: Final = _W3C_BEGINS + 32
 _NO_TRACE: Final = b"0" * 32
 _NO_PARENT: Final = b"0" * 16
 _MOST_MEMBERS: Final = 32
@@ -49,7 +50,7 @@ class Trace:
     @property
     def w3c_id(self) -> bytes:
         """The trace id of `traceparent`, 32 hexadecimal digits."""
-        return self.context_lines[_W3C_ID]
+        return self.context_lines[_W3C_BEGINS:_W3C_ENDS]
 
 
 def sampling_bound(part: float) -> bytes | None:
