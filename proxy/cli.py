@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
 from typing import Final, TextIO
 
-from proxy import errors
 from proxy.config.settings import Settings, SettingsError, load_settings
+from proxy.errors import base
 from proxy.telemetry.logs import log_to_stderr
 
 _UNUSABLE: Final = 2
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _version() -> str:
     """Which toolproxy this is, and what runs it: both decide what a call costs."""
-    build = "" if errors.__file__.endswith(".py") else ", compiled"
+    build = "" if base.__file__.endswith(".py") else ", compiled"
     return f"toolproxy {version('toolproxy')} (Python {platform.python_version()}{build})"
 
 

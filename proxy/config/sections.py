@@ -82,14 +82,14 @@ def or_nothing(read: Callable[[object], str]) -> Callable[[object], str]:
     return lambda value: "" if value == "" else read(value)
 
 
-def _collector(value: object) -> str:
+def http_url(value: object) -> str:
     url = text(value)
     if not _HTTP_URL.fullmatch(url):
         raise ValueError("expected a URL such as http://collector:4318")
     return url
 
 
-def _redis(value: object) -> str:
+def redis_url(value: object) -> str:
     url = text(value)
     if not _REDIS_URL.fullmatch(url):
         raise ValueError("expected a URL such as redis://host:6379/0")
@@ -119,6 +119,13 @@ def listen_of(value: object) -> Listen:
         except ValueError:
             raise ValueError("expected an IPv6 address between the brackets") from None
     return Listen(six or host, int(port))
+
+
+def admin_of(value: object) -> Listen | None:
+    """Where the operator comes in; `true` is the usual place, empty or `false` is nowhere."""
+    if value in {"", False}:
+        return None
+    return listen_of("127.0.0.1:9901" if value is True else value)
 
 
 Names = Annotated[tuple[str, ...], each(_named)]
@@ -203,11 +210,11 @@ class Events(Struct, frozen=True, kw_only=True):
     journal_size_bytes: PositiveBytes = field(name="journal_size", default=10 * 1024 * 1024)
     journal_keep: Annotated[int, between(0, 1_000, whole)] = 5
     tail: Annotated[tuple[str, ...], each(file_path)] = ()
-    bus: Annotated[str, or_nothing(_redis)] = ""
+    bus: Annotated[str, or_nothing(redis_url)] = ""
 
 
 class Tracing(Struct, frozen=True, kw_only=True):
     """Where spans go, and which part of the traces that begin here."""
 
-    otlp: Annotated[str, or_nothing(_collector)] = ""
+    otlp: Annotated[str, or_nothing(http_url)] = ""
     sample: Annotated[float, between(0, 1, number)] = 1.0

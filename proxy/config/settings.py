@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Struct, field
 
+from proxy.config.access import Auth, Limited, Policy, Rates
 from proxy.config.document import (
     Document,
     DocumentError,
@@ -30,6 +31,7 @@ from proxy.config.sections import (
     Secrets,
     Tracing,
     Upstreams,
+    admin_of,
     each,
     file_path,
     listen_of,
@@ -47,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """All that an operator may set, with what holds when nothing is said."""
 
     listen: Annotated[Listen, listen_of] = Listen("0.0.0.0", 8080)  # noqa: S104  # a sidecar serves its pod
+    admin: Annotated[Listen | None, admin_of] = None
     registry: RegistrySettings = RegistrySettings()
     health_check_interval_s: PositiveSeconds = field(name="health_check_interval", default=60.0)
     defaults: PlainMapping = field(default_factory=dict)
@@ -60,6 +63,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     secrets: Secrets = Secrets()
     upstreams: Upstreams = Upstreams()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    auth: Auth = Auth()
+    policy: Policy = Policy()
+    rate: Limited = Rates()
     events: Events = Events()
     log_format: Literal["text", "json"] = "text"
     access_log: Annotated[str, or_nothing(file_path)] = ""

@@ -267,12 +267,12 @@ _SCALARS: Final[dict[Any, Read]] = {
 
 duration_s: Final = _quantity(units.duration_s)
 size_bytes: Final = _quantity(units.size_bytes)
-rate_per_s: Final = _quantity(units.rate_per_s)
+rate: Final = _quantity(units.rate)
 
 Seconds = Annotated[float, duration_s]
 PositiveSeconds = Annotated[float, between(0, INFINITE, duration_s, above=True)]
 Bytes = Annotated[int, size_bytes]
 PositiveBytes = Annotated[int, between(1, INFINITE, size_bytes)]
-PerSecond = Annotated[float, between(0, INFINITE, rate_per_s, above=True)]
+PerTime = Annotated[units.Rate, rate]
 Count = Annotated[int, between(1, INFINITE, whole)]
 PlainMapping = Annotated[dict[str, object], plain_mapping]

@@ -5,14 +5,25 @@ Knows units. Knows nothing of where a value stands or what it is for.
 
 import math
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", re.ASCII)
 _SIZE: Final = re.compile(r"(\d{1,18})(B|KiB|MiB|GiB)?", re.ASCII)
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)/(s|m|h)", re.ASCII)
 
 _SPAN_S: Final = {"s": 1, "m": 60, "h": 3600}
+_UNITS: Final = {1: "s", 60: "m", 3600: "h"}
 _BYTES: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+class Rate(NamedTuple):
+    """So many in so much time; as many may come at once, when none came for so long."""
+
+    amount: float
+    span_s: int
+
+    def __str__(self) -> str:
+        return f"{self.amount:g}/{_UNITS[self.span_s]}"
 
 
 def duration_s(value: object) -> float:
@@ -39,13 +50,15 @@ def size_bytes(value: object) -> int:
     return int(amount) * _BYTES[unit or "B"]
 
 
-def rate_per_s(value: object) -> float:
-    """Events per second from `100/s`, `100/m` or `100/h`; ValueError for anything else."""
+def rate(value: object) -> Rate:
+    """`100/s`, `100/m` or `100/h`; ValueError for anything else, and for a rate of nothing."""
     match = _RATE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("expected a rate: a number per s, m or h, as in 100/s")
     amount, unit = match.groups()
-    return _finite(float(amount) / _SPAN_S[unit], "a rate")
+    if not 0 < float(amount) < math.inf:
+        raise ValueError("a rate must be above 0")
+    return Rate(float(amount), _SPAN_S[unit])
 
 
 def _is_number(value: object) -> bool:

@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr
 from proxy.config.shape import (
     INFINITE,
     Count,
-    PerSecond,
+    PerTime,
     PlainMapping,
     PositiveBytes,
     PositiveSeconds,
@@ -253,7 +253,7 @@ class Tool(Struct, frozen=True, kw_only=True, gc=False):
     input_schema: PlainMapping = field(default_factory=dict)
     sensitive_params: Names = ()
     sensitivity_level: Level | None = None
-    rate: PerSecond | None = None
+    rate: PerTime | None = None
     upstream_dependencies: Dependencies | None = None
 
     def __post_init__(self) -> None:
@@ -291,7 +291,7 @@ class Server(Struct, frozen=True, kw_only=True, gc=False):
     passthrough: Annotated[bool | tuple[str, ...], _passthrough] = False
     slow_start_s: Seconds = field(name="slow_start", default=10.0)
     max_body_bytes: PositiveBytes | None = field(name="max_body", default=None)
-    rate: PerSecond | None = None
+    rate: PerTime | None = None
     access_restrictions: PlainMapping = field(default_factory=dict)
     sensitivity_level: Level = "medium"
     authorized_teams: Names = ()

@@ -10,6 +10,7 @@ from proxy.errors import Blame, ProxyError
 # Status and code, as the table in the HTTP contract has them (what this version can make of it).
 TABLE = {
     (400, "bad_request"),
+    (401, "unauthenticated"),
     (403, "forbidden"),
     (403, "origin_not_allowed"),
     (404, "tool_not_found"),
@@ -18,9 +19,12 @@ TABLE = {
     (408, "request_timeout"),
     (413, "body_too_large"),
     (414, "uri_too_long"),
+    (415, "unsupported_media_type"),
+    (422, "idempotency_mismatch"),
     (424, "missing_credentials"),
     (429, "queue_full"),
     (429, "queue_timeout"),
+    (429, "rate_limited"),
     (431, "headers_too_large"),
     (500, "internal"),
     (501, "not_implemented"),
@@ -104,6 +108,7 @@ def test_what_is_retryable_was_not_sent() -> None:
         "request_timeout",
         "queue_full",
         "queue_timeout",
+        "rate_limited",
         "no_healthy_endpoint",
         "circuit_open",
         "too_many_connections",

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from proxy.config.units import duration_s, rate_per_s, size_bytes
+from proxy.config.units import duration_s, rate, size_bytes
 
 ODDITIES: list[object] = [True, None, [], -1, -0.5, "", "-1", "1 s", "1d", "s", "\u0661s"]
 ODDITIES += ["1e3", "30s\n"]
@@ -48,18 +48,20 @@ def test_anything_else_is_no_size(odd: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "per_s"), [("100/s", 100.0), ("90/m", 1.5), ("1800/h", 0.5), ("0.5/s", 0.5)]
+    ("written", "amount", "span_s"),
+    [("100/s", 100, 1), ("90/m", 90, 60), ("1800/h", 1800, 3600), ("0.5/s", 0.5, 1)],
 )
-def test_rate_is_a_number_per_unit(written: str, per_s: float) -> None:
-    assert rate_per_s(written) == per_s
+def test_rate_is_a_number_per_unit(written: str, amount: float, span_s: int) -> None:
+    assert rate(written) == (amount, span_s)
+    assert str(rate(written)) == written
 
 
 @pytest.mark.parametrize("odd", [*ODDITIES, 100, "100", "100/d", "/s", "-1/s"])
 def test_anything_else_is_no_rate(odd: object) -> None:
     with pytest.raises(ValueError, match="rate"):
-        rate_per_s(odd)
+        rate(odd)
 
 
 def test_endless_rate_is_refused() -> None:
-    with pytest.raises(ValueError, match="finite"):
-        rate_per_s("9" * 400 + "/s")
+    with pytest.raises(ValueError, match="above 0"):
+        rate("9" * 400 + "/s")

@@ -232,7 +232,12 @@ def test_server_wins_over_defaults_over_defaults_of_the_settings() -> None:
 
     (server,) = found.servers
     health = server.health
-    assert (health.path, health.timeout_s, health.healthy_after, server.rate) == ("/3", 2.0, 1, 1.0)
+    assert (health.path, health.timeout_s, health.healthy_after, server.rate) == (
+        "/3",
+        2.0,
+        1,
+        (1, 1),
+    )
 
 
 def test_default_timeout_is_kept_apart_from_a_servers_own() -> None:
