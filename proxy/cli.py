@@ -119,6 +119,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _serve(settings: Settings, reread: Callable[[], Settings], environ: Mapping[str, str]) -> int:
     # Imported here: 'check' and '--help' need no event loop and no HTTP.
+    from proxy.admission.stage import AdmissionError  # noqa: PLC0415
     from proxy.registry.load import RegistryRejectedError  # noqa: PLC0415
     from proxy.reporting import ReportingError  # noqa: PLC0415
     from proxy.sidecar import CannotListenError, Sidecar  # noqa: PLC0415
@@ -126,7 +127,7 @@ def _serve(settings: Settings, reread: Callable[[], Settings], environ: Mapping[
     async def serve() -> int:
         try:
             sidecar = Sidecar(settings, reread, environ)
-        except ReportingError as error:
+        except (AdmissionError, ReportingError) as error:
             return _complain(str(error))
         try:
             address = await sidecar.start()

@@ -142,7 +142,8 @@ class Reporting:
         traced = () if self._tracing is None else (self._tracing.record,)
         observe = self.metrics.observe
         self.calls.subscribers = (observe, self.hub.record, *written, *traced)
-        self.control.subscribers = (observe, *written)  # a span for each probe is no use to anybody
+        # A span for each probe is no use to anybody.
+        self.control.subscribers = (observe, self._denied, *written)
         self.refusals.subscribers = (observe, self._denied, *written, *traced)
 
     def reopen(self) -> None:
@@ -215,9 +216,11 @@ class Reporting:
     # --- who may not come in ---
 
     def _denied(self, record: ExchangeRecord) -> None:
-        if record.status in _DENIED:
-            address, now = record.caller.address.decode(), asyncio.get_running_loop().time()
-            self._folding.denied(address, "", record.code, now)
+        if record.code and record.status in _DENIED:
+            now = asyncio.get_running_loop().time()
+            subject = record.subject or record.caller.address.decode()
+            tool = f"{record.server}.{record.tool}" if record.tool else ""
+            self._folding.denied(subject, tool, record.code, record.reason or record.code, now)
 
     async def _fold(self) -> None:
         while True:

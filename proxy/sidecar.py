@@ -6,7 +6,6 @@ The only file that sees both planes, the registry and the settings. Decides noth
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import secrets
@@ -16,16 +15,19 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from proxy import terms
+from proxy.admission.stage import Admission, AdmissionError
+from proxy.config.sections import Listen
 from proxy.config.settings import Settings, SettingsError
 from proxy.control_plane.app import Surfaces, application
 from proxy.control_plane.bridge import Bridge
 from proxy.control_plane.prober import Around, Prober
+from proxy.control_plane.visitors import Audience
 from proxy.data_plane.door import Door, Entry
 from proxy.data_plane.pool import Means, Pools
 from proxy.data_plane.roles import Plane, Rules
-from proxy.descriptors import raise_limit, room_for_callers
+from proxy.descriptors import raise_limit
 from proxy.gauges import gauges
-from proxy.policy.browser import CorsRules
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.live import LiveRegistry
 from proxy.registry.load import LoadRules
@@ -34,7 +36,6 @@ from proxy.registry.snapshot import Snapshot
 from proxy.registry.tls import TlsContexts
 from proxy.registry.watch import Watch
 from proxy.reporting import Reporting
-from proxy.wire.reader import HeadLimits
 from proxy.wire.trace import sampling_bound
 
 _LOG = logging.getLogger("toolproxy")
@@ -42,6 +43,7 @@ _BACKLOG: Final = 1024
 # A collection walks what start-up made and nobody will free: seen as p99. Rarer, and without that.
 _GC_THRESHOLD: Final = 20_000
 _NO_LIMIT: Final = 1 << 30
+_FORGET_EVERY_S: Final = 5.0
 
 
 class CannotListenError(Exception):
@@ -54,8 +56,10 @@ class Sidecar:
     def __init__(
         self, settings: Settings, reread: Callable[[], Settings], environ: Mapping[str, str]
     ) -> None:
+        """Raises `ReportingError` and `AdmissionError`."""
         self.settings = settings
         self._reread = reread
+        self._environ = environ
         self._loop = asyncio.get_running_loop()
         self._stop: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,13 +67,14 @@ class Sidecar:
         # Names this process in Via: only our own mark must ever be taken for a loop.
         instance = f"toolproxy-{secrets.token_hex(4)}"
         self.reporting = Reporting(settings, instance, self._own)
+        self._admission = Admission(settings, environ)
         self.metrics, self.hub = self.reporting.metrics, self.reporting.hub
         self.registry = LiveRegistry(
             settings.registry.path, LoadRules.of(settings), environ, self.hub.tell
         )
         self._tls = TlsContexts()
         self._names = Names(lambda: self.registry.rules.deny, self.registry.endpoints_moved)
-        self._pools = Pools(Means(_heads(settings), self._tls, self._names.resolve))
+        self._pools = Pools(Means(terms.heads(settings), self._tls, self._names.resolve))
         self._plane = Plane(
             instance,
             self.registry,
@@ -84,19 +89,20 @@ class Sidecar:
             self.metrics,
             self.hub,
             lambda: self.reporting.kept,
-            self.reporting.problems,
+            self._problems,
             instance,
             lambda: self._draining,
             lambda: self._plane.cors,
+            lambda: self._admission,
         )
         self._prober = Prober(
             settings.health_check_interval_s,
             Around(self._tls, self._names.resolve, lambda: self._plane.late_at),
         )
         self._descriptors = raise_limit()
-        self._runner: web.AppRunner | None = None
+        self._runners: list[web.AppRunner] = []
         self._door: Door | None = None
-        self._server: asyncio.AbstractServer | None = None
+        self._servers: list[asyncio.AbstractServer] = []
 
     # --- start ---
 
@@ -109,10 +115,34 @@ class Sidecar:
         self.registry.listen(self._names.follow, self._names.doubted)
         self.reporting.apply(self.settings)
         self.registry.load_first()
-        app = application(self._surfaces)
+        apart = self.settings.admin is not None
+        bridge = await self._bridge(Audience.EVERYBODY_ELSE if apart else Audience.EVERYBODY)
+        door = Door(self._plane, bridge, Rules(), Entry())  # settings come with `_apply`
+        if apart:
+            door.operators = await self._bridge(Audience.OPERATORS)
+        self._door = door
+        self._apply(self.settings, self._admission)
+        for gauge in gauges(door, self._pools, self.registry, self.reporting):
+            self.metrics.add(gauge)
+        address = await self._listen("listen", self.settings.listen, door.protocol)
+        if self.settings.admin is not None:
+            place = await self._listen("admin", self.settings.admin, door.operators_protocol)
+            _LOG.info("operators on %s", place)
+        door.start()
+        self.reporting.start()
+        self._own(self._watch().run())
+        self._own(self._forget_callers())
+        self.hub.tell("gateway_started", {"message": f"Listening on {address}"})
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD, 20, 50)
+        return address
+
+    async def _bridge(self, audience: Audience) -> Bridge:
+        """The control plane, with what it has for these."""
         # Heads are limited at the door, so aiohttp's own limits must never be the ones that speak.
-        self._runner = web.AppRunner(
-            app,
+        runner = web.AppRunner(
+            application(self._surfaces, audience),
             access_log=None,
             handler_cancellation=True,
             auto_decompress=False,
@@ -120,36 +150,24 @@ class Sidecar:
             max_field_size=_NO_LIMIT,
             max_headers=_NO_LIMIT,
         )
-        await self._runner.setup()
-        bridge = Bridge(
-            _server_of(self._runner),
-            self.reporting.control.publish,
-            self._surfaces.instance,
-        )
-        door = Door(self._plane, bridge, Rules(), Entry())  # settings come with `_apply`
-        self._door = door
-        self._apply(self.settings)
-        for gauge in gauges(door, self._pools, self.registry, self.reporting):
-            self.metrics.add(gauge)
-        address = await self._listen(door)
-        door.start()
-        self.reporting.start()
-        self._own(self._watch().run())
-        self.hub.tell("gateway_started", {"message": f"Listening on {address}"})
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD, 20, 50)
-        return address
+        await runner.setup()
+        self._runners.append(runner)
+        if runner.server is None:
+            raise RuntimeError("the runner was not set up")
+        return Bridge(runner.server, self.reporting.control.publish, self._surfaces.instance)
 
-    async def _listen(self, door: Door) -> str:
-        host, port = self.settings.host, self.settings.port
+    async def _listen(
+        self, key: str, place: Listen, protocol: Callable[[], asyncio.BaseProtocol]
+    ) -> str:
+        host, port = place.host, place.port
         try:
-            self._server = await self._loop.create_server(
-                door.protocol, host, port, backlog=_BACKLOG, reuse_address=True
+            server = await self._loop.create_server(
+                protocol, host, port, backlog=_BACKLOG, reuse_address=True
             )
         except OSError as error:
-            raise CannotListenError(f"listen: {host}:{port} can't be had: {_why(error)}") from error
-        bound = self._server.sockets[0].getsockname()
+            raise CannotListenError(f"{key}: {host}:{port} can't be had: {_why(error)}") from error
+        self._servers.append(server)
+        bound = server.sockets[0].getsockname()
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         return f"http://{shown}:{bound[1]}"
 
@@ -171,6 +189,8 @@ class Sidecar:
         self._pools.forget(removed)
         self._prober.follow(snapshot, removed)
         self.hub.forget()
+        self._admission.registry_changed()
+        self._admit_by(self._admission, snapshot)
         self.metrics.forget(
             lambda server, tool: (
                 server.encode() not in snapshot.servers
@@ -182,41 +202,46 @@ class Sidecar:
 
     async def reload(self) -> None:
         """Take up the settings that can change, and the registry; a bad file keeps what runs."""
+        before = self._admission
         try:
             settings = self._reread()
-        except SettingsError as error:
+            admission = Admission(settings, self._environ, before)
+        except (SettingsError, AdmissionError) as error:
             _LOG.error("Settings rejected, the running ones stay: %s", error)
         else:
-            self._apply(settings)
+            self._apply(settings, admission)
+            self._own(before.close(admission))
         self._tls.clear()
         await self.registry.refresh(force=True)
 
-    def _apply(self, settings: Settings) -> None:
+    def _apply(self, settings: Settings, admission: Admission) -> None:
+        if settings.auth != self.settings.auth:
+            self._own(self.hub.dismiss())  # they may no longer listen, or may see something else
         self.settings = settings
+        self._admit_by(admission, self.registry.current)
         self.reporting.apply(settings)
         self._plane.max_timeout_s = settings.max_timeout_s
-        self._plane.cors = _cors(settings)
+        self._plane.cors = terms.cors(settings)
         self.registry.rules = LoadRules.of(settings)
         self._prober.default_interval_s = settings.health_check_interval_s
         if self._door is not None:
-            self._door.rules = _rules(settings)
-            self._door.entry = self._entry(settings)
+            self._door.rules = terms.rules(settings)
+            self._door.entry = terms.entry(settings, self._descriptors)
 
-    def _entry(self, settings: Settings) -> Entry:
-        wanted, room = settings.limits.connections, room_for_callers(self._descriptors)
-        if room < wanted:
-            _LOG.warning(
-                "limits.connections is %d, but %d descriptors (RLIMIT_NOFILE) leave room for %d",
-                wanted,
-                self._descriptors,
-                room,
-            )
-        return Entry(
-            connections=min(wanted, room),
-            origins=_cors(settings),
-            hosts=frozenset(host.lower().encode() for host in settings.allowed_hosts),
-            trusted=tuple(ipaddress.ip_network(each) for each in settings.trusted_proxies),
-        )
+    def _problems(self) -> dict[str, str]:
+        """Of what works beside calls."""
+        beside = {where: said for where, said in self._admission.state() if said}
+        return self.reporting.problems() | beside
+
+    def _admit_by(self, admission: Admission, snapshot: Snapshot) -> None:
+        """Where nothing is to be admitted by, calls are not held up to ask."""
+        self._admission = admission
+        self._plane.admission = admission if admission.needed(rated=snapshot.rated) else None
+
+    async def _forget_callers(self) -> None:
+        while True:
+            await asyncio.sleep(_FORGET_EVERY_S)
+            self._admission.sweep()
 
     # --- stop ---
 
@@ -238,8 +263,8 @@ class Sidecar:
         _LOG.info("Draining")
         self.hub.tell("gateway_draining", {"message": "No more connections are accepted"})
         await asyncio.sleep(self.settings.drain_delay_s)
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         await self.hub.end_streams()
         if self._door is not None and not await self._door.drain(self.settings.drain_timeout_s):
             _LOG.warning("Cut %d connections that took too long", self._door.connections)
@@ -255,8 +280,8 @@ class Sidecar:
         await self.close()
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         if self._door is not None:
             self._door.stop()
         await self._prober.stop()
@@ -266,49 +291,9 @@ class Sidecar:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-
-def _server_of(runner: web.AppRunner) -> web.Server:
-    if runner.server is None:
-        raise RuntimeError("the runner was not set up")
-    return runner.server
-
-
-def _heads(settings: Settings) -> HeadLimits:
-    limits = settings.limits
-    return HeadLimits(
-        limits.request_line_bytes,
-        limits.head_bytes,
-        limits.fields,
-        settings.underscores == "allow",
-    )
-
-
-def _rules(settings: Settings) -> Rules:
-    limits = settings.limits
-    return Rules(
-        heads=_heads(settings),
-        head_timeout_s=limits.head_timeout_s,
-        idle_s=limits.idle_s,
-        read_buffer_bytes=limits.read_buffer_bytes,
-        high_water_bytes=limits.high_water_bytes,
-        low_water_bytes=limits.low_water_bytes,
-        half_close=settings.half_close,
-    )
-
-
-def _cors(settings: Settings) -> CorsRules | None:
-    cors = settings.cors
-    if not cors.origins:
-        return None
-    return CorsRules(
-        frozenset(origin.encode() for origin in cors.origins),
-        tuple(header.encode() for header in cors.headers),
-        credentials=cors.credentials,
-        max_age_s=int(cors.max_age_s),
-    )
+        await self._admission.close()
+        for runner in self._runners:
+            await runner.cleanup()
 
 
 def _why(error: OSError) -> str:

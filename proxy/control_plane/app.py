@@ -15,6 +15,7 @@ from aiohttp.typedefs import Middleware
 from proxy import errors
 from proxy.control_plane import catalog, dashboard, events, health, scrape
 from proxy.control_plane.inner import failed, matched
+from proxy.control_plane.visitors import Audience, Desk, visits
 from proxy.events.hub import Hub
 from proxy.policy.browser import CorsRules, cors_fields
 from proxy.registry.live import LiveRegistry
@@ -38,11 +39,14 @@ class Surfaces(NamedTuple):
     instance: str
     draining: Callable[[], bool]
     cors: Callable[[], CorsRules | None]
+    desk: Callable[[], Desk]
 
 
-def application(surfaces: Surfaces) -> web.Application:
+def application(surfaces: Surfaces, audience: Audience) -> web.Application:
     """The aiohttp application behind the bridge."""
-    app = web.Application(middlewares=[_problems(surfaces.instance)])
+    app = web.Application(
+        middlewares=[_problems(surfaces.instance), visits(audience, surfaces.desk)]
+    )
     app.on_response_prepare.append(_finish(surfaces))
     health.add_routes(app, surfaces.registry, surfaces.draining, surfaces.problems)
     catalog.add_routes(app, surfaces.registry)

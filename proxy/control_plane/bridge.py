@@ -278,6 +278,7 @@ class BridgedExchange:
         """The answer that is to come says this."""
         record = self._record
         record.code, record.detail, record.flag = error.code, error.detail, error.flag
+        record.reason = error.reason
 
     def take_over(self) -> Stream:
         """From here on the answer's chunks are written by whom this is given to."""
@@ -286,6 +287,10 @@ class BridgedExchange:
         return self._stream
 
     # --- for the connection (see `downstream.Handler`) ---
+
+    def outlive(self, task: "asyncio.Task[None]") -> bool:
+        del task
+        return False
 
     def overdue(self, now: float) -> errors.ProxyError | None:
         del now

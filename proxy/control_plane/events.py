@@ -19,6 +19,7 @@ from proxy import errors
 from proxy.control_plane.health import json_answer
 from proxy.control_plane.inner import stream_of
 from proxy.control_plane.slices import answer_list
+from proxy.control_plane.visitors import sees_server, sight_of, visitor_of
 from proxy.events.event import CALLS_AND_REFUSALS, Wanted
 from proxy.events.hub import Hub
 from proxy.events.query import Asked, merged, parsed, read_files, since_of, summary
@@ -42,24 +43,29 @@ def add_routes(app: web.Application, hub: Hub, registry: LiveRegistry, kept: Kep
 
     async def events(request: web.Request) -> web.StreamResponse:
         if not _wants_list(request):
-            return await _stream(request, hub, wanted_of(request))
-        found = await past.look(_asked(request))
+            return await _stream(request, hub, seen(request))
+        found = await past.look(_asked(request, seen(request)))
         return await answer_list(request, b'{"events":[', found, orjson.dumps)
 
     async def summed(request: web.Request) -> web.StreamResponse:
-        return json_answer(await past.sum_up(request.match_info["trace_id"]))
+        wanted = Wanted(trace_id=request.match_info["trace_id"])
+        return json_answer(await past.sum_up(wanted._replace(sight=sight_of(request, registry))))
 
     async def audit(request: web.Request) -> web.StreamResponse:
-        wanted = wanted_of(request)
+        wanted = seen(request)
         kinds = wanted.kinds & CALLS_AND_REFUSALS if wanted.kinds else CALLS_AND_REFUSALS
         kinds = kinds or frozenset({""})  # none at all, not any
         return await _stream(request, hub, wanted._replace(kinds=kinds))
 
     async def of_server(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        if name.encode() not in registry.current.servers:
+        server = registry.current.servers.get(name.encode())
+        if server is None or not sees_server(visitor_of(request), server):
             raise errors.NamespaceNotFoundError(f"No server is called {name}; /health lists them")
-        return await _stream(request, hub, wanted_of(request)._replace(server=name))
+        return await _stream(request, hub, seen(request)._replace(server=name))
+
+    def seen(request: web.Request) -> Wanted:
+        return wanted_of(request)._replace(sight=sight_of(request, registry))
 
     app.router.add_get("/events/{trace_id}/summary", summed)
     app.router.add_get("/api/v1/events/{trace_id}/summary", summed)
@@ -97,7 +103,7 @@ def _wants_list(request: web.Request) -> bool:
     )
 
 
-def _asked(request: web.Request) -> Asked:
+def _asked(request: web.Request, wanted: Wanted) -> Asked:
     """Raises `BadValueError`."""
     query = request.query
     limit = query.get("limit", str(_USUALLY_LISTED))
@@ -107,7 +113,7 @@ def _asked(request: web.Request) -> Asked:
         since = since_of(query["since"], datetime.now(UTC)) if query.get("since") else None
     except ValueError as error:
         raise errors.BadValueError(f"since: {error}") from None
-    return Asked(wanted_of(request), since, int(limit))
+    return Asked(wanted, since, int(limit))
 
 
 class _Past:
@@ -122,12 +128,15 @@ class _Past:
         """The newest that were asked for, oldest first."""
         return await self._work(asked, lambda found: found)
 
-    async def sum_up(self, trace_id: str) -> Document:
+    async def sum_up(self, wanted: Wanted) -> Document:
         """What the events of a trace add up to; `truncated` when there may be more of them."""
-        asked = Asked(Wanted(trace_id=trace_id), None, _MOST_LISTED)
+        asked = Asked(wanted, None, _MOST_LISTED)
         return await self._work(
             asked,
-            lambda found: {**summary(trace_id, found), "truncated": len(found) == _MOST_LISTED},
+            lambda found: {
+                **summary(wanted.trace_id, found),
+                "truncated": len(found) == _MOST_LISTED,
+            },
         )
 
     async def _work(self, asked: Asked, then: Callable[[list[Document]], ResultT]) -> ResultT:

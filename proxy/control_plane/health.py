@@ -11,6 +11,7 @@ from aiohttp import web
 
 from proxy import errors
 from proxy.control_plane.slices import answer_list
+from proxy.control_plane.visitors import visitor_of
 from proxy.policy.circuit import Circuit
 from proxy.policy.health import aggregate
 from proxy.registry.cluster import Cluster
@@ -37,6 +38,8 @@ def add_routes(
             "backends_healthy": healthy,
             "backends_unhealthy": len(usable) - healthy,
         }
+        if not visitor_of(request).admin:
+            return json_answer(summary)
         start = orjson.dumps(summary)[:-1] + b',"servers":['
         moments = Moments(asyncio.get_running_loop().time())
         return await answer_list(
@@ -46,10 +49,12 @@ def add_routes(
     async def livez(_: web.Request) -> web.Response:
         return json_answer({"status": "alive"})
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
         table = registry.current
         if draining():
             raise errors.DrainingError("The sidecar is about to stop", retry_after_s=1)
+        if not visitor_of(request).admin:
+            return json_answer({"status": "ready", "generation": table.generation})
         return json_answer(
             {
                 "status": "ready",

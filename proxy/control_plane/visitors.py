@@ -3,40 +3,122 @@
 What is open, what is the operator's, and what shows only what the visitor may call.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from typing import Final, NamedTuple, Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
-from proxy.policy.grants import ANYBODY, Visitor
+from proxy import errors
+from proxy.events.event import TOOL_INVOKED, Facts
+from proxy.policy.grants import ANYBODY, NOBODY, Visitor
+from proxy.registry.live import LiveRegistry
 from proxy.registry.snapshot import LiveServer, LiveTool
 
 _VISITOR: Final = web.RequestKey("visitor", Visitor)
+_CREDENTIALS: Final = ("X-API-Key", "Authorization")
+_OPEN: Final = frozenset({"/health", "/livez", "/readyz"})
+_OPERATORS: Final = frozenset({"/", "/metrics"})
+_OPERATORS_BELOW: Final = ("/dashboard/", "/registry")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Audience(Enum):
+    """Whom a listener serves."""
+
+    EVERYBODY = "everybody"
+    EVERYBODY_ELSE = "everybody but operators, who have a listener of their own"
+    OPERATORS = "operators, who are known by where they come in"
+
+
 class Desk(Protocol):
-    """Who says who somebody is (see `admission.desk`)."""
+    """Who says who somebody is (see `admission.stage`)."""
 
-    @property
-    def on(self) -> bool:
-        """Is anybody asked at all? If not, everything is everybody's."""
+    asks_who: bool
 
-    async def identify(self, noted: dict[bytes, bytes]) -> Visitor:
-        """By the fields of a request; raises `UnauthenticatedError`."""
+    def at_once(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float] | None: ...
+
+    async def identify(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float]: ...
+
+
+class Sight(NamedTuple):
+    """What of all that happens a visitor may see: what happens to what they may call."""
+
+    visitor: Visitor
+    registry: LiveRegistry
+
+    def sees(self, facts: Facts) -> bool:
+        server = self.registry.current.servers.get(facts.server.encode())
+        if server is None or not sees_server(self.visitor, server):
+            return False
+        if facts.tool:
+            return self.visitor.may_call(f"{facts.server}.{facts.tool}".encode())
+        return facts.kind != TOOL_INVOKED or self.visitor.may_pass(facts.server.encode())
 
 
 def visitor_of(request: web.Request) -> Visitor:
     """Who asks."""
-    return request[_VISITOR] if _VISITOR in request else ANYBODY
+    visitor: Visitor = request.get(_VISITOR, ANYBODY)
+    return visitor
+
+
+def sight_of(request: web.Request, registry: LiveRegistry) -> Sight | None:
+    """What they may see of events; None: everything."""
+    visitor = visitor_of(request)
+    return None if visitor.admin else Sight(visitor, registry)
 
 
 def sees_server(visitor: Visitor, server: LiveServer) -> bool:
     """May they call anything of it?"""
-    return visitor.belongs(server.spec.authorized_teams) and visitor.may_see(
-        server.spec.namespace.encode()
-    )
+    return _belongs(visitor, server) and visitor.may_see(server.spec.namespace.encode())
 
 
 def sees_tool(visitor: Visitor, tool: LiveTool) -> bool:
-    return visitor.belongs(tool.server.spec.authorized_teams) and visitor.may_call(tool.key)
+    return _belongs(visitor, tool.server) and visitor.may_call(tool.key)
+
+
+def _belongs(visitor: Visitor, server: LiveServer) -> bool:
+    return visitor is ANYBODY or visitor.belongs(server.spec.authorized_teams)
+
+
+def visits(audience: Audience, desk: Callable[[], Desk]) -> Middleware:
+    """The middleware: finds out who asks, and whether this is for them."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        path = request.path if resource is None else resource.canonical
+        if audience is Audience.OPERATORS:
+            return await handler(request)
+        if audience is Audience.EVERYBODY_ELSE and _is_operators(path):
+            raise errors.ToolNotFoundError(f"{path} is served to operators, on the admin listener")
+        if desk().asks_who:
+            visitor = request[_VISITOR] = await _identified(request, desk(), path)
+            if _is_operators(path) and not visitor.admin:
+                raise errors.ForbiddenError(
+                    f"{path} is for operators: use a key with 'admin: true', or the admin listener",
+                    reason="not an admin key",
+                )
+        return await handler(request)
+
+    return middleware
+
+
+def _is_operators(path: str) -> bool:
+    return path in _OPERATORS or path.startswith(_OPERATORS_BELOW)
+
+
+async def _identified(request: web.Request, desk: Desk, path: str) -> Visitor:
+    noted = {
+        name.lower().encode(): request.headers[name].encode("latin-1", "replace")
+        for name in _CREDENTIALS
+        if name in request.headers
+    }
+    try:
+        found = desk.at_once(noted, 0.0) or await desk.identify(noted, 0.0)
+    except errors.UnauthenticatedError:
+        if path in _OPEN:
+            return NOBODY
+        raise
+    return found[0]

@@ -10,9 +10,11 @@ from random import getrandbits
 from time import monotonic
 from typing import Final
 
+from proxy import errors
 from proxy.data_plane.roles import LINGER_S, CallerSide, Plane
 from proxy.data_plane.upstream import Upstream
 from proxy.policy import browser
+from proxy.policy.grants import ANYBODY, Visitor
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.snapshot import Route
 from proxy.telemetry.record import ExchangeRecord
@@ -34,6 +36,7 @@ FOREVER: Final = float("inf")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EMPTY_OBJECT: Final = b"{}"  # servers of the chora family expect an object
 _REPLAY_BYTES: Final = 64 * 1024
+REMEMBERED_BYTES: Final = 256 * 1024  # of a body or an answer, for whoever asks for the same again
 _EVENT_STREAM: Final = re.compile(rb"\r\ncontent-type:[ \t]*text/event-stream", re.IGNORECASE)
 
 
@@ -45,6 +48,13 @@ class Carriage:
     _answer_over: bool = False
     _caller_full: bool = False  # it takes no more of the answer for now
     _continued: bool = False
+    _visitor: Visitor = ANYBODY
+    _pieces: list[bytes] | None = None  # of the body, if it had to be read before the call could go
+    _gathering: bool = False
+    _said: bytes = b""  # field lines of ours for the answer
+    _copy: list[bytes] | None = None  # of the answer's body, while it is short enough
+    _copied: ResponseHead | None = None
+    _copied_bytes: int = 0
     _idle_timeout_s: float = FOREVER
 
     def __init__(self, plane: Plane, head: RequestHead, client: CallerSide, now: float) -> None:
@@ -65,36 +75,75 @@ class Carriage:
 
     async def _prepare_body(self, route: Route) -> None:
         """Have the caller send its body, as far as must be known before the head can go."""
-        head, client = self._head, self._client
         # RFC 9110, 10.1.1: answered by us, now that there is somebody to send the body to.
+        self._invite_body()
+        if self._request_chunked and route.wants_object and self._pieces is None:
+            await self._client.body_begun()
+
+    def _invite_body(self) -> None:
+        head, client = self._head, self._client
         expects = head.noted.get(b"expect", b"").lower() == b"100-continue"
         if expects and head.minor_version and not (client.body_complete or self._continued):
             self._continued = True
             client.send(_CONTINUE)
-        if self._request_chunked and route.wants_object:
-            await client.body_begun()
+
+    async def _gather(self, most_bytes: int) -> bool:
+        """Have the whole body here; False when it is larger, and streams as ever."""
+        client = self._client
+        if self._pieces is None:
+            if self._head.body_bytes > most_bytes:
+                return False
+            self._invite_body()
+            self._pieces = [client.take_body()]
+        self._gathering = True
+        while not client.body_complete and sum(map(len, self._pieces)) <= most_bytes:
+            await client.body_more()
+        self._gathering = False
+        if not client.body_complete:
+            client.pause_body()
+        return client.body_complete and len(self._gathered()) <= most_bytes
+
+    def _gathered(self) -> bytes:
+        """What there is of the body."""
+        if self._pieces is None:
+            return self._client.take_body()
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
+
+    def _put(self, body: bytes) -> None:
+        """This is the body from now on, whatever the caller sent."""
+        self._pieces = [body]
+        self._head = as_json(self._head, len(body))
+        self._request_chunked = False
 
     def _ask(
         self, upstream: Upstream, route: Route, endpoint: Endpoint, rest: bytes
     ) -> "asyncio.Future[ResponseHead]":
         """Send the request as far as it has come; the answer's head is to follow."""
         client, head = self._client, self._head
-        body = self._replay or client.take_body()
+        if upstream.gone:  # what is taken now would be lost with it
+            raise errors.UpstreamGoneError("The upstream closed the connection")
+        body = self._replay or self._gathered()
         if not body and route.wants_object and client.body_complete:
             body = _EMPTY_OBJECT
             self._head = head = as_json(head, len(body))
             self._request_chunked = False
         if self._request_chunked and not self._replay:
             body = self._chunked(body)
-        onward = route.onward(endpoint, rest)
+        onward, spent = route.onward(endpoint, rest), self._visitor.spent
+        if not spent.isdisjoint(onward.forwarded_credentials):
+            passing = onward.forwarded_credentials - spent
+            onward = onward._replace(forwarded_credentials=passing, way=None)
         if route.server.spec.preserve_host:
             onward = onward._replace(
                 lines=b"Host: %b\r\n%b" % (head.authority, route.server.injected)
             )
         answer = upstream.begin(self, bodiless=onward.method == b"HEAD")
         self._upstream = upstream
-        if self._record.attempts > 1:
+        if self._record.attempts > 1 or self._pieces is not None:
             client.resume_body()
+            self._pieces = None
         self._record.request_bytes = len(body)
         if self._replay is not None:
             self._replay = body if len(body) <= _REPLAY_BYTES else None
@@ -119,6 +168,9 @@ class Carriage:
         record.response_bytes = len(body)
         if not upstream.complete:
             self._only_idle_counts(answer, route)
+        if self._copy is not None:
+            self._copied = answer
+            self._keep(body)
         if self._answer_chunked:
             body = chunk(body)
             if upstream.complete:
@@ -143,7 +195,7 @@ class Carriage:
         plane, head, client = self._plane, self._head, self._client
         if plane.cors is not None and b"origin" in head.noted:
             answer = with_cors(answer, browser.cors_fields(head.noted, plane.cors))
-        more = self._trace.id_lines
+        more = self._trace.id_lines + self._said
         stays = client.stays_open()
         if not stays or not head.minor_version:
             more += connection_field(keep_alive=stays, minor_version=head.minor_version)
@@ -174,6 +226,8 @@ class Carriage:
         if not self._answer_over:  # afterwards the rest has so long in all
             self._moved_at = self._plane.now
         if upstream is None:
+            if self._pieces is not None:
+                self._pieces.append(payload)
             return
         data = self._chunked(payload) if self._request_chunked else payload
         if self._replay is not None:
@@ -211,7 +265,17 @@ class Carriage:
         """Pass on some of the body."""
         self._moved_at = self._plane.now
         self._record.response_bytes += len(payload)
+        if self._copy is not None:
+            self._keep(payload)
         self._client.send(chunk(payload) if self._answer_chunked else payload)
+
+    def _keep(self, payload: bytes) -> None:
+        """For whoever asks for the same."""
+        self._copied_bytes += len(payload)
+        if self._copied_bytes > REMEMBERED_BYTES:
+            self._copy = None
+        elif self._copy is not None:
+            self._copy.append(payload)
 
     def pause_request(self) -> None:
         """The upstream takes no more for now."""

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from proxy import errors
 from proxy.data_plane.downstream import Downstream
+from proxy.data_plane.entrance import INVOKE
 from proxy.data_plane.exchange import Exchange
 from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
 from proxy.descriptors import Shortage
@@ -61,6 +62,7 @@ class Door:
     """Everything behind the listening socket. `rules` and `entry` may be replaced at any time."""
 
     def __init__(self, plane: Plane, control: ControlPlane, rules: Rules, entry: Entry) -> None:
+        self.operators: ControlPlane | None = None  # what is behind the listener of their own
         self.plane = plane
         self.rules = rules
         self.entry = entry
@@ -87,6 +89,10 @@ class Door:
     def protocol(self) -> Downstream:
         """The factory for `loop.create_server`."""
         return Downstream(self, self.rules)
+
+    def operators_protocol(self) -> Downstream:
+        """The same, for the listener that takes the operator's endpoints away from the public."""
+        return Downstream(self, self.rules, operator=True)
 
     # --- for a connection (see `downstream.Door`) ---
 
@@ -119,14 +125,25 @@ class Door:
         if self.entry.hosts or b"origin" in head.noted:
             self._admit(head)
         target = head.target
+        if connection.operator and self.operators is not None:
+            return self._controlled(head, connection, self.operators)
         if target.startswith(_CALLS):
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
                 return _Reply(own, connection, head, self.plane)
             return Exchange(self.plane, head, connection, self._loop.time())
+        if head.method == b"POST" and target.partition(b"?")[0] == INVOKE:
+            exchange = Exchange(self.plane, head, connection, self._loop.time())
+            exchange.wrapped = True
+            return exchange
         if head.method == b"OPTIONS" and (target == b"*" or self._is_preflight(head)):
             return _Reply(self._own_options(head) or b"", connection, head, self.plane)
+        return self._controlled(head, connection, self._control)
+
+    def _controlled(
+        self, head: RequestHead, connection: Downstream, control: ControlPlane
+    ) -> Handler:
         if connection.control is None:
-            connection.control = self._control.open(connection)
+            connection.control = control.open(connection)
         return connection.control.handler(head)
 
     def _admit(self, head: RequestHead) -> None:
@@ -193,6 +210,7 @@ class Door:
             connection.check(now)
         plane.pools.expire(now)
         plane.registry.tick(now)
+        plane.repeats.sweep(now)
         self._shortage.look(now)
         if self._refusals and now >= self._say_at:
             self._say_refusals(now)
@@ -259,6 +277,10 @@ class _Reply:
         record.route, record.status = "unmatched", HTTPStatus.NO_CONTENT
         record.finished_at = record.started_at
         self._plane.publish_refusal(record)
+
+    def outlive(self, task: "asyncio.Task[None]") -> bool:
+        del task
+        return False
 
     def overdue(self, now: float) -> None:
         """Never: it does not wait."""

@@ -48,9 +48,10 @@ class Door(Protocol):
 class Downstream(Intake):
     """A caller's connection. `due_at` (loop time) is when `check` wants to be asked."""
 
-    def __init__(self, door: Door, rules: Rules) -> None:
+    def __init__(self, door: Door, rules: Rules, *, operator: bool = False) -> None:
         super().__init__(rules)
         self._door = door
+        self.operator = operator  # came in where only operators do
         self._task: asyncio.Task[None] | None = None
         self._write_paused = False
         self._interruption: errors.ProxyError | None = None
@@ -103,7 +104,8 @@ class Downstream(Intake):
         del exc
         self.due_at = _FOREVER
         if self._task is not None:
-            self._task.cancel()
+            if self._handler is None or not self._handler.outlive(self._task):
+                self._task.cancel()
             self._task = None
         if self.control is not None:
             self.control.close()
@@ -180,6 +182,7 @@ class Downstream(Intake):
         record = ExchangeRecord(monotonic(), head, self.caller, trace)
         record.route = "unmatched"
         record.status, record.code, record.detail = error.status, error.code, error.detail
+        record.reason = error.reason
         record.flag = error.flag
         record.response_bytes = self.send_problem(parts)
         record.finished_at = record.started_at

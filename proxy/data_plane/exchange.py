@@ -11,12 +11,12 @@ from time import monotonic
 from typing import Final
 
 from proxy import errors
-from proxy.data_plane.carriage import FOREVER, Carriage
+from proxy.data_plane.carriage import FOREVER
+from proxy.data_plane.entrance import Entrance
 from proxy.data_plane.line import wait_for
 from proxy.data_plane.pool import Pool
 from proxy.data_plane.upstream import Upstream
 from proxy.policy import retry, routing
-from proxy.policy.deadline import asked_timeout_s
 from proxy.policy.limits import Gate
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
@@ -26,11 +26,12 @@ from proxy.wire.problem import problem
 
 _LOG = logging.getLogger("toolproxy")
 _FAILING: Final = frozenset({502, 503, 504})  # answers that say: not even our upstream
+_DENIED: Final = frozenset({401, 403})
 _NO_TICKET: Final = -1
 _NONE_YET: Final[tuple[Endpoint, ...]] = ()
 
 
-class Exchange(Carriage):
+class Exchange(Entrance):
     """One request and its answer. `due_at` (loop time) is when `overdue` wants to be asked."""
 
     # On the class, as there.
@@ -43,18 +44,28 @@ class Exchange(Carriage):
     _retrying: bool = False
     _reason: str = ""  # of the retry that is to come
     _lost: tuple[Attempt, ...] = ()  # the attempt that it is made for
-    _hurried: bool = False  # has the upstream less time than the registry gives it?
 
     async def run(self) -> None:
         """Route, admit, carry; record whatever came of it."""
         try:
+            plane = self._plane
+            if plane.admission is not None or self.wrapped:
+                await self._enter()
             route, rest = self._route()
+            self._limit(route)
+            if plane.admission is not None:
+                await self._clear(plane.admission, route, rest)
             cluster = self._admit(route)
+            asks_again = route.coalesce or b"idempotency-key" in self._head.noted
+            if asks_again and await self._join(route, rest):
+                return
             if route.serial is not None or not cluster.gate.try_enter():
                 await self._take_turns(route, cluster)
             self._cluster = cluster
             await self._carry(route, cluster, rest)
             self._tell(self._record.status not in _FAILING)
+            if self._made is not None:
+                self._remember()
         except errors.ProxyError as error:
             self._refuse(error)
         except asyncio.CancelledError:
@@ -77,7 +88,7 @@ class Exchange(Carriage):
         table, head, record = self._plane.registry.current, self._head, self._record
         route: Route
         if head.target.startswith(routing.TOOLS):
-            record.route = "/tools/{tool}"
+            record.route = "/api/v1/invoke" if self.wrapped else "/tools/{tool}"
             if head.method != b"POST":
                 raise errors.MethodNotAllowedError(
                     "A tool is called with POST", headers=(("Allow", "OPTIONS, POST"),)
@@ -98,35 +109,25 @@ class Exchange(Carriage):
         return route, rest
 
     def _admit(self, route: Route) -> Cluster:
-        """May this call go at all? What is refused here has touched no upstream."""
-        noted, spec, cluster = self._head.noted, route.server.spec, route.server.cluster
+        """Can this call go at all? What is refused up to here has touched no upstream."""
+        cluster = route.server.cluster
         if route.missing:
             names = ", ".join(route.missing)
             raise errors.MissingCredentialsError(f"Missing credentials for {route.name}: {names}")
-        if b"via" in noted and self._plane.via in noted[b"via"]:
-            raise errors.LoopDetectedError("The call has been here before: see its Via")
-        if spec.max_body_bytes is not None:
-            self._client.limit_body(spec.max_body_bytes)
-        deadline_s = route.deadline_s
-        if b"request-timeout" in noted:
-            deadline_s = asked_timeout_s(noted[b"request-timeout"], self._plane.max_timeout_s)
-            self._hurried = deadline_s < route.deadline_s
         if not (cluster.circuit.closed and cluster.usable):
-            cluster.check(self._moved_at)  # before it would wait in a line for nothing
-        self.due_at = self._client.due_at = self._moved_at + deadline_s
+            cluster.check(self._plane.now)  # before it would wait in a line for nothing
         return cluster
 
     async def _take_turns(self, route: Route, cluster: Cluster) -> None:
         """Wait for what there is not enough of: the tool's turn, then a permit of the server."""
-        limits, began_at = cluster.spec.limits, self._moved_at
+        limits = cluster.spec.limits
         if route.serial is not None:
             if not route.serial.try_enter():
                 await wait_for(route.serial, route.name, limits.queue_timeout_s)
             self._serial = route.serial
         if not cluster.gate.try_enter():
             await wait_for(cluster.gate, cluster.spec.namespace, cluster.queue_timeout_s)
-        if _now() - began_at > route.deadline_s / 2:  # what is left may be too little for anybody
-            self._hurried = True
+        self._look_at_clock(route)
 
     async def _carry(self, route: Route, cluster: Cluster, rest: bytes) -> None:
         """Try until there is an answer to pass back, or nothing more may be tried."""
@@ -190,6 +191,8 @@ class Exchange(Carriage):
         if record.attempts and error.blame is errors.Blame.UPSTREAM and not self._is_excused(error):
             self._tell(well=False, code=error.code)
         record.code, record.detail = error.code, error.detail
+        if error.status in _DENIED:
+            record.reason = error.reason or error.code
         record.flag = record.flag or error.flag
         if self._answer_begun:
             client.break_off(reset=not self._answer_chunked)
@@ -204,7 +207,10 @@ class Exchange(Carriage):
     def _publish(self) -> None:
         record = self._record
         record.finished_at = monotonic()
-        self._plane.publish(record)
+        if record.reason:
+            self._plane.publish_refusal(record)
+        else:
+            self._plane.publish(record)
 
     # --- what the call proves, and what it gives back ---
 
@@ -290,6 +296,8 @@ class Exchange(Carriage):
 
     def _give_back(self) -> None:
         cluster = self._cluster
+        if self._made is not None:
+            self._forget()
         if self._serial is not None:
             self._serial.leave()
         if cluster is None:
@@ -314,6 +322,8 @@ class Exchange(Carriage):
         return errors.UpstreamTimeoutError("Nothing has moved for too long")
 
     def _late(self) -> errors.ProxyError:
+        if self._gathering:
+            return errors.RequestTimeoutError("The request's body did not come in time")
         if not self._record.attempts:
             return errors.QueueTimeoutError(
                 f"The deadline came before a turn at {self._record.server}", retry_after_s=1

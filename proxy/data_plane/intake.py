@@ -192,6 +192,10 @@ class Intake(asyncio.Protocol):
         while not (self._early or self.body_complete):
             await self._wait()
 
+    async def body_more(self) -> None:
+        if not self.body_complete:
+            await self._wait()
+
     async def body_end(self) -> None:
         while not self.body_complete:
             await self._wait()

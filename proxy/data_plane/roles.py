@@ -4,13 +4,16 @@ Declared in one place, since the way of a call is also the way of its interrupti
 talks to a caller's connection, and the connection to whatever answers. Decides nothing.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from proxy import errors
 from proxy.data_plane.pool import Pools
 from proxy.policy import browser
-from proxy.registry.snapshot import Snapshot
+from proxy.policy.grants import Visitor
+from proxy.policy.repeats import Repeats
+from proxy.registry.snapshot import Route, Snapshot
 from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.forwarding import Caller
 from proxy.wire.head import RequestHead
@@ -40,6 +43,9 @@ class Handler(Protocol):
     due_at: float
 
     async def run(self) -> None: ...
+
+    def outlive(self, task: "asyncio.Task[None]") -> bool:
+        """The caller has left: is what the task does for them to go on?"""
 
     def overdue(self, now: float) -> errors.ProxyError | None:
         """`due_at` has come: what is wrong; or nothing, and a later `due_at`."""
@@ -89,6 +95,9 @@ class CallerSide(Protocol):
     async def body_begun(self) -> None:
         """Wait for the first payload, or the end."""
 
+    async def body_more(self) -> None:
+        """Wait for more of the body, or its end."""
+
     async def body_end(self) -> None:
         """Wait until the request's body is over."""
 
@@ -136,6 +145,39 @@ class HasSnapshot(Protocol):
         """Let time pass for whatever it changes."""
 
 
+class Admission(Protocol):
+    """Who says who may call what, and how often (see `admission.stage`)."""
+
+    asks_who: bool
+    counts_together: bool  # with other sidecars
+
+    def at_once(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float] | None:
+        """Who sent these fields, and until when that holds, if it is known without waiting.
+
+        Raises `UnauthenticatedError`.
+        """
+
+    async def identify(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float]:
+        """The same, if it has to be found out."""
+
+    def judges(self, namespace: str) -> bool:
+        """Does a policy decide about each call of the server?"""
+
+    async def judge(
+        self, visitor: Visitor, route: Route, body: bytes, address: bytes, request_id: bytes
+    ) -> bytes:
+        """The body that may go on; raises `ForbiddenError`, and for a body that can't be judged."""
+
+    def counts(self, visitor: Visitor, route: Route) -> bool:
+        """Is there a limit to how often they may call it?"""
+
+    def count(self, visitor: Visitor, address: bytes, route: Route) -> bytes:
+        """One more call: field lines for its answer; raises `RateLimitedError`."""
+
+    async def count_together(self, visitor: Visitor, address: bytes, route: Route) -> bytes:
+        """The same."""
+
+
 class Plane:
     """What every exchange of this sidecar shares. The mutable fields have one owner: the door."""
 
@@ -159,4 +201,6 @@ class Plane:
         self.lags = Worst()  # by how much
         self.cors: browser.CorsRules | None = None
         self.max_timeout_s = 600.0
+        self.admission: Admission | None = None  # while there is anything to admit by
+        self.repeats = Repeats()
         self.sampled_below: bytes | None = None  # see `trace.sampling_bound`

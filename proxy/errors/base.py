@@ -44,8 +44,10 @@ class ProxyError(Exception):
         *,
         retry_after_s: int | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        reason: str = "",
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after_s = retry_after_s
         self.headers = headers
+        self.reason = reason  # for the log, where it is nobody else's business

@@ -5,7 +5,7 @@ Knows JSON and the grammar of an event stream (WHATWG HTML, 9.2.5), with the fra
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import orjson
 
@@ -28,6 +28,7 @@ class Facts(NamedTuple):
     server: str
     trace_id: str
     status: str
+    tool: str = ""
 
 
 def facts_of(document: Mapping[str, object]) -> Facts:
@@ -37,6 +38,7 @@ def facts_of(document: Mapping[str, object]) -> Facts:
         _text(document, "server_name"),
         _text(document, "trace_id"),
         _text(document, "status"),
+        _text(document, "tool_name"),
     )
 
 
@@ -71,6 +73,12 @@ class Event:
         return self.frame[self.frame.index(b"\n") + 1 : -_CHUNK_END_BYTES]
 
 
+class Sight(Protocol):
+    """What one may see who may not see everything."""
+
+    def sees(self, facts: Facts) -> bool: ...
+
+
 class Wanted(NamedTuple):
     """Which events somebody asked for; what is empty asks for any."""
 
@@ -78,6 +86,7 @@ class Wanted(NamedTuple):
     server: str = ""
     trace_id: str = ""
     status: str = ""
+    sight: Sight | None = None
 
     def takes(self, facts: Facts) -> bool:
         if self.kinds and facts.kind not in self.kinds:
@@ -86,7 +95,9 @@ class Wanted(NamedTuple):
             return False
         if self.trace_id and facts.trace_id != self.trace_id:
             return False
-        return not self.status or alike(facts.status, self.status)
+        if self.status and not alike(facts.status, self.status):
+            return False
+        return self.sight is None or self.sight.sees(facts)
 
 
 def alike(status: str, wanted: str) -> bool:

@@ -3,9 +3,11 @@
 Else anybody without a key could flush ring and journal. Knows nothing of why somebody is refused.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
+_LOG = logging.getLogger("toolproxy.admission")
 _FOLD_S: Final = 1.0
 _MOST: Final = 100  # subjects and reasons at a time; the others are counted together
 _OTHERS: Final = "others"
@@ -16,13 +18,13 @@ class Folding:
 
     def __init__(self, tell: Callable[[str, Mapping[str, object]], None]) -> None:
         self._tell = tell
-        self._open: dict[tuple[str, str], tuple[float, int, str]] = {}
+        self._open: dict[tuple[str, str, str], tuple[float, int, str]] = {}
 
-    def denied(self, subject: str, tool: str, reason: str, now: float) -> None:
+    def denied(self, subject: str, tool: str, code: str, reason: str, now: float) -> None:
         """Somebody was not let in: told at once the first time, then once a second."""
-        key = (subject, reason)
+        key = (subject, code, reason)
         if key not in self._open and len(self._open) >= _MOST:
-            key = (_OTHERS, "several")
+            key = (_OTHERS, code, "several")
         if key in self._open:
             told_at, count, _ = self._open[key]
             self._open[key] = (told_at, count + 1, tool)
@@ -41,8 +43,9 @@ class Folding:
             else:
                 del self._open[key]
 
-    def _say(self, key: tuple[str, str], tool: str, count: int) -> None:
-        subject, reason = key
+    def _say(self, key: tuple[str, str, str], tool: str, count: int) -> None:
+        subject, code, reason = key
+        _LOG.warning("Refused %s: %s%s", subject, reason, f" ({count} times)" if count > 1 else "")
         self._tell(
             "authorization_denied",
             {
@@ -51,7 +54,7 @@ class Folding:
                 "tool_name": tool or None,
                 "reason": reason,
                 "count": count,
-                "error_code": reason,
+                "error_code": code,
                 "error_message": f"Refused: {reason}",
             },
         )

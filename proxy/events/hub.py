@@ -74,7 +74,8 @@ class Hub:
             self._bus.publish(name, data)
             return
         status = "success" if outcome == "success" else "failure"
-        facts = Facts(TOOL_INVOKED, record.server, record.trace.trace_id.decode(), status)
+        trace_id = record.trace.trace_id.decode()
+        facts = Facts(TOOL_INVOKED, record.server, trace_id, status, record.tool)
         ring.add(Event(name, facts, data))
         self.fanout.added()
 
@@ -164,6 +165,10 @@ class Hub:
     async def end_streams(self) -> None:
         """The sidecar is about to stop: nobody may begin to listen, and who does comes back."""
         self.draining = True
+        await self.dismiss()
+
+    async def dismiss(self) -> None:
+        """Who listens is to come back, and to say anew who they are."""
         await self.fanout.end_all(lambda: 500 + randbelow(2_500))
 
     def resize(self, capacity: int) -> None:

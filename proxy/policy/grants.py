@@ -57,6 +57,19 @@ class Visitor:
     def __repr__(self) -> str:
         return f"<Visitor {self.subject or 'anybody'}>"
 
+    def speaking_for(self, subject: str, teams: Iterable[str]) -> "Visitor":
+        """The application for somebody: the key says what they may call; the teams are theirs."""
+        other = Visitor(
+            subject,
+            teams=teams,
+            admin=self.admin,
+            application=self.application,
+            rate=self.rate,
+            spent=self.spent,
+        )
+        other._all, other._prefixes, other._tools = self._all, self._prefixes, self._tools
+        return other
+
     @property
     def calls_everything(self) -> bool:
         """Does no name have to be looked at?"""
@@ -85,3 +98,5 @@ class Visitor:
 
 # When nobody is asked who they are, everything is everybody's.
 ANYBODY: Final = Visitor(admin=True)
+# Who has not said who they are, where others are asked.
+NOBODY: Final = Visitor(allow=())

@@ -65,6 +65,7 @@ class LiveTool:
 
     __slots__ = (
         "_onward",
+        "coalesce",
         "deadline_s",
         "key",
         "method",
@@ -89,6 +90,7 @@ class LiveTool:
         self.repeatable = _repeats(server.spec, spec.idempotent or self.method in _IDEMPOTENT)
         # Of a tool that takes one call at a time.
         self.serial = server.cluster.serial_gate(spec.name) if _takes_turns(spec) else None
+        self.coalesce = spec.coalesce
         self.wants_object = self.method in _TAKES_A_BODY
         self.missing = missing  # names of required credentials that are not set
         self._onward: dict[str, Onward] = {}  # by address: endpoints come and go
@@ -120,6 +122,7 @@ class Passage:
     missing: Final[tuple[str, ...]] = ()
     serial: Final[Gate | None] = None
     wants_object: Final = False
+    coalesce: Final = False
 
     def __init__(self, server: LiveServer, method: bytes) -> None:
         self.server = server
@@ -145,7 +148,15 @@ _TAKES_A_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 class Snapshot:
     """The whole table of one generation."""
 
-    __slots__ = ("generation", "identity", "quarantined", "servers", "tools", "tools_of")
+    __slots__ = (
+        "generation",
+        "identity",
+        "quarantined",
+        "rated",
+        "servers",
+        "tools",
+        "tools_of",
+    )
 
     def __init__(
         self,
@@ -156,6 +167,7 @@ class Snapshot:
         self.generation = generation
         self.identity = identity
         self.quarantined = quarantined
+        self.rated = False  # is there a limit to how often anything may be called?
         self.servers: dict[bytes, LiveServer] = {}
         self.tools: dict[bytes, LiveTool] = {}
         # Here and not on the server: a tool knows its server, and what is in no circle is freed as
@@ -170,8 +182,10 @@ class Snapshot:
         namespace = server.spec.namespace.encode()
         self.servers[namespace] = server
         self.tools_of[namespace] = tools
+        self.rated = self.rated or server.spec.rate is not None
         for tool in tools:
             self.tools[tool.key] = tool
+            self.rated = self.rated or tool.spec.rate is not None
 
     def endpoints(self) -> Iterator[Endpoint]:
         for server in self.servers.values():

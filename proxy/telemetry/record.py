@@ -44,6 +44,8 @@ class ExchangeRecord:
     response_bytes: int = 0
     flag: str = ""  # why it went wrong, as Envoy's response flags say it
     detail: str = ""
+    subject: str = ""  # who called, where they are asked
+    reason: str = ""  # why they were not let in
     retries: tuple[str, ...] = ()  # what each further attempt was made for
     failed: tuple[Attempt, ...] = ()  # the attempts before the last
 

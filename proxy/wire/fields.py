@@ -46,6 +46,7 @@ READ: Final = frozenset(
     {
         b"access-control-request-headers",
         b"access-control-request-method",
+        b"idempotency-key",
         b"origin",
     }
 )

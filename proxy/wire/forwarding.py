@@ -120,6 +120,20 @@ def as_json(head: RequestHead, body_bytes: int) -> RequestHead:
     )
 
 
+def addressed(head: RequestHead, target: bytes) -> RequestHead:
+    """The same request for something else."""
+    return RequestHead(
+        head.method,
+        target,
+        head.minor_version,
+        head.lines,
+        head.noted,
+        head.body_bytes,
+        head.keep_alive,
+        head.authority,
+    )
+
+
 def _forwarded(head: RequestHead, caller: Caller) -> bytes:
     """`Via` and `X-Forwarded-*` behind a proxy that we trust."""
     noted = head.noted

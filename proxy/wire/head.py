@@ -27,6 +27,7 @@ class RequestHead:
         "minor_version",
         "noted",
         "target",
+        "visitor",
         "written",
     )
 
@@ -51,6 +52,8 @@ class RequestHead:
         self.authority = authority
         # What `forwarding` made of it last and for whom, for when the same head comes again.
         self.written: tuple[object, object, bytes, bytes] | None = None
+        # Likewise who sent it, by whose word, and until when that holds.
+        self.visitor: tuple[object, object, float] | None = None
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method.decode()} {self.target.decode('latin-1')}>"

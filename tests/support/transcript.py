@@ -324,6 +324,10 @@ class FakeHandler:
     def pause_answer(self) -> None:
         self.told.append("pause")
 
+    def outlive(self, task: "asyncio.Task[None]") -> bool:
+        del task
+        return False
+
     def resume_answer(self) -> None:
         self.told.append("resume")
 

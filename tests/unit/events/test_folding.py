@@ -23,7 +23,7 @@ class Told:
 def test_first_refusal_is_told_at_once_and_whole() -> None:
     told = Told()
 
-    Folding(told.tell).denied("key-1", "o.call", "forbidden", 0.0)
+    Folding(told.tell).denied("key-1", "o.call", "forbidden", "forbidden", 0.0)
 
     assert told.events == [
         {
@@ -41,7 +41,7 @@ def test_first_refusal_is_told_at_once_and_whole() -> None:
 def test_refusal_of_no_tool_names_none() -> None:
     told = Told()
 
-    Folding(told.tell).denied("key-1", "", "forbidden", 0.0)
+    Folding(told.tell).denied("key-1", "", "forbidden", "forbidden", 0.0)
 
     assert told.events[0]["tool_name"] is None
 
@@ -51,7 +51,7 @@ def test_equal_refusals_are_one_event_a_second() -> None:
     folding = Folding(told.tell)
 
     for step in range(31):
-        folding.denied("a", "o.call", "r", step * 0.1)
+        folding.denied("a", "o.call", "r", "r", step * 0.1)
         folding.sweep(step * 0.1)
     folding.sweep(5.0)
 
@@ -63,7 +63,7 @@ def test_other_subjects_and_reasons_have_events_of_their_own() -> None:
     folding = Folding(told.tell)
 
     for subject, reason in (("a", "r"), ("b", "r"), ("a", "s"), ("a", "r")):
-        folding.denied(subject, "o.call", reason, 0.0)
+        folding.denied(subject, "o.call", reason, reason, 0.0)
 
     assert told.counts == [("a", 1), ("b", 1), ("a", 1)]
 
@@ -72,7 +72,7 @@ def test_folded_event_names_the_last_tool() -> None:
     told = Told()
     folding = Folding(told.tell)
     for tool in ("o.a", "o.b", "o.c"):
-        folding.denied("a", tool, "r", 0.0)
+        folding.denied("a", tool, "r", "r", 0.0)
 
     folding.sweep(1.0)
 
@@ -85,7 +85,7 @@ def test_folded_event_names_the_last_tool() -> None:
 def test_nothing_is_told_of_nothing() -> None:
     told = Told()
     folding = Folding(told.tell)
-    folding.denied("a", "", "r", 0.0)
+    folding.denied("a", "", "r", "r", 0.0)
 
     for now in (0.5, 1.0, 2.0, 3.0):
         folding.sweep(now)
@@ -96,10 +96,10 @@ def test_nothing_is_told_of_nothing() -> None:
 def test_refusal_after_a_silence_is_told_at_once() -> None:
     told = Told()
     folding = Folding(told.tell)
-    folding.denied("a", "", "r", 0.0)
+    folding.denied("a", "", "r", "r", 0.0)
     folding.sweep(1.0)
 
-    folding.denied("a", "", "r", 1.5)
+    folding.denied("a", "", "r", "r", 1.5)
 
     assert told.counts == [("a", 1), ("a", 1)]
 
@@ -109,7 +109,7 @@ def test_more_subjects_than_are_kept_apart_are_counted_together() -> None:
     folding = Folding(told.tell)
 
     for number in range(5_000):
-        folding.denied(f"key-{number}", "", "r", 0.0)
+        folding.denied(f"key-{number}", "", "r", "r", 0.0)
     folding.sweep(1.0)
 
     assert len(told.events) < 110
@@ -122,6 +122,6 @@ def test_reasons_without_end_are_bounded_too() -> None:
     folding = Folding(told.tell)
 
     for number in range(5_000):
-        folding.denied("a", "", f"reason-{number}", 0.0)
+        folding.denied("a", "", "r", f"reason-{number}", 0.0)
 
     assert len(folding._open) <= 200

@@ -1,0 +1,140 @@
+"""The desk: who is it that sends these fields?
+
+Knows the two credentials, API keys and tokens, and how they go together. Knows nothing of what
+anybody wants to call.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from proxy import errors
+from proxy.admission.keys import ApiKeys
+from proxy.admission.tokens import Claims, RefusedTokenError
+from proxy.config.access import ApiKey, Auth
+from proxy.policy.grants import Visitor
+
+_FOREVER: Final = float("inf")
+_REMEMBERED_S: Final = 60.0  # then a token is looked at again: its key may have been withdrawn
+_API_KEY: Final = b"x-api-key"
+_AUTHORIZATION: Final = b"authorization"
+_BEARER: Final = b"bearer "
+_CHALLENGE: Final = 'Bearer realm="toolproxy"'
+_WHAT_TO_SEND: Final = "Send an API key as X-API-Key, or a token as Authorization: Bearer"
+
+
+class Verifier(Protocol):
+    """What is asked about tokens (see `tokens.Tokens`)."""
+
+    def remembered(self, token: bytes) -> Claims | None: ...
+
+    async def verify(self, token: bytes) -> Claims: ...
+
+
+class Desk:
+    """Everything by which somebody is recognised."""
+
+    def __init__(
+        self,
+        auth: Auth,
+        environ: Mapping[str, str],
+        tokens: Verifier | None,
+        wall: Callable[[], float],
+    ) -> None:
+        """`wall` gives seconds since 1970. Raises ValueError for keys that can't be read."""
+        self._keys = ApiKeys(auth.api_keys, environ)
+        self._tokens = tokens
+        self._required = auth.require
+        self._wall = wall
+        # Made once: a key's visitors differ in nothing but where the key stood.
+        self._visitors: dict[tuple[str, bytes], Visitor] = {
+            (each.name, field): _application(each, field)
+            for each in auth.api_keys
+            for field in (_API_KEY, _AUTHORIZATION)
+        }
+
+    def __repr__(self) -> str:
+        return f"<Desk {self._keys!r}>"
+
+    def at_once(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float] | None:
+        """Who it is, and until when (by the clock of `now`); None if that has to be found out.
+
+        Raises `UnauthenticatedError`.
+        """
+        token = _token(noted) if self._tokens is not None else None
+        if token is None or self._tokens is None:
+            return self._seen(noted, None, now)
+        claims = self._tokens.remembered(token)
+        return None if claims is None else self._seen(noted, claims, now)
+
+    async def identify(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float]:
+        """The same, waiting for keys where they have to be fetched."""
+        token = _token(noted) if self._tokens is not None else None
+        if token is None or self._tokens is None:
+            return self._seen(noted, None, now)
+        try:
+            claims = await self._tokens.verify(token)
+        except RefusedTokenError as error:
+            raise _refused(error.reason, invalid=True) from None
+        return self._seen(noted, claims, now)
+
+    def _seen(
+        self, noted: Mapping[bytes, bytes], claims: Claims | None, now: float
+    ) -> tuple[Visitor, float]:
+        visitor = self._by_key(noted)
+        if "key" in self._required and visitor is None:
+            raise _refused("an API key is required, and none was sent")
+        if "jwt" in self._required and claims is None:
+            raise _refused("a token is required, and none was sent")
+        if claims is None:
+            if visitor is None:
+                raise _refused("no credential")
+            return visitor, _FOREVER
+        until = now + min(_REMEMBERED_S, claims.expires_at - self._wall())
+        if visitor is None:
+            return Visitor(claims.subject, teams=claims.teams), until
+        return visitor.speaking_for(claims.subject, claims.teams), until
+
+    def _by_key(self, noted: Mapping[bytes, bytes]) -> Visitor | None:
+        if not self._keys:
+            return None
+        found = None
+        if self._tokens is None and (shown := _token(noted)) is not None:
+            found = self._visitors[self._known(shown).name, _AUTHORIZATION]
+        if _API_KEY in noted:
+            found = self._visitors[self._known(noted[_API_KEY]).name, _API_KEY]
+        return found
+
+    def _known(self, shown: bytes) -> ApiKey:
+        key = self._keys.find(shown)
+        if key is None:
+            raise _refused("unknown API key", invalid=True)
+        return key
+
+
+def _application(key: ApiKey, field: bytes) -> Visitor:
+    return Visitor(
+        key.name,
+        allow=key.allow,
+        teams=key.teams,
+        admin=key.admin,
+        application=key.name,
+        rate=key.rate,
+        spent=frozenset({field}),
+    )
+
+
+def _token(noted: Mapping[bytes, bytes]) -> bytes | None:
+    """What is sent as `Authorization: Bearer`; other schemes are not for us."""
+    sent = noted.get(_AUTHORIZATION)
+    if sent is None or sent[: len(_BEARER)].lower() != _BEARER:
+        return None
+    return sent[len(_BEARER) :].strip()
+
+
+def _refused(reason: str, *, invalid: bool = False) -> errors.ProxyError:
+    """What was wrong is for the log; who guesses is told nothing."""
+    challenge = f'{_CHALLENGE}, error="invalid_token"' if invalid else _CHALLENGE
+    said = "The credential is not valid" if invalid else "This needs a credential"
+    return errors.UnauthenticatedError(
+        f"{said}. {_WHAT_TO_SEND}", headers=(("WWW-Authenticate", challenge),), reason=reason
+    )

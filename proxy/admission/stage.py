@@ -1,0 +1,189 @@
+"""The stage that calls pass before an endpoint is chosen: the desk, the policy, the rates.
+
+What `data_plane.entrance` asks (see `data_plane.roles.Admission`). One for each reading of the
+settings; what was counted and learnt is handed on to the next.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from time import monotonic, time  # noqa: TID251 - tokens speak of dates
+from typing import Final
+
+from proxy import errors
+from proxy.admission.desk import Desk
+from proxy.admission.opa import Opa, Question
+from proxy.admission.rates import Limit, Rates
+from proxy.admission.shared_rates import SharedRates
+from proxy.admission.tokens import Tokens
+from proxy.config.settings import Settings
+from proxy.policy.grants import Visitor
+from proxy.registry.snapshot import LiveTool, Route
+from proxy.telemetry.record import Calendar
+from proxy.wire.plain_object import read_object, write_object
+
+_LOG = logging.getLogger("toolproxy.admission")
+_MOST_REMEMBERED: Final = 10_000  # callers and what they call, with the limits that hold for them
+
+
+class AdmissionError(Exception):
+    """Something that the settings name can't be had."""
+
+
+class Admission:
+    """Who may call what, and how often, by the settings."""
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], before: "Admission | None" = None
+    ) -> None:
+        """Raises `AdmissionError`."""
+        self.settings = settings
+        self._calendar = Calendar()
+        self._limits: dict[tuple[str, str, bytes, str], tuple[Limit, ...]] = {}
+        self.rates: Rates = Rates() if before is None else before.rates
+        try:
+            self.tokens = self._next_tokens(before)
+            desk = Desk(settings.auth, environ, self.tokens, time)
+            self.opa = self._next_opa(before)
+            self.shared = self._next_shared(before)
+        except (OSError, ValueError) as error:
+            raise AdmissionError(str(error)) from None
+        self.at_once = desk.at_once
+        self.identify = desk.identify
+        self.asks_who = settings.auth.on
+        self.counts_together = self.shared is not None
+
+    def __repr__(self) -> str:
+        return f"<Admission {'asks who calls' if self.asks_who else 'open'}>"
+
+    def needed(self, *, rated: bool) -> bool:
+        """Is there anything to admit by? `rated` when the registry has limits of its own."""
+        limited = self.settings.rate.caller is not None
+        return self.asks_who or self.opa is not None or limited or rated
+
+    # --- policy ---
+
+    def judges(self, namespace: str) -> bool:
+        return self.opa is not None and self.opa.asks_for(namespace)
+
+    async def judge(
+        self, visitor: Visitor, route: Route, body: bytes, address: bytes, request_id: bytes
+    ) -> bytes:
+        if self.opa is None or not isinstance(route, LiveTool):
+            return body
+        parameters = read_object(body)
+        spec, server = route.spec, route.server.spec
+        verdict = await self.opa.judge(
+            Question(
+                user={
+                    "id": visitor.subject,
+                    "teams": sorted(visitor.teams),
+                    "application": visitor.application or None,
+                },
+                server=server.namespace,
+                tool=spec.name,
+                sensitivity=spec.sensitivity_level or server.sensitivity_level,
+                parameters=parameters,
+                request_id=request_id.decode(),
+                client_ip=address.decode(),
+                timestamp=self._calendar.now().decode(),
+            )
+        )
+        if verdict.failed:
+            _LOG.error("No decision for %s, so it is denied: %s", route.name, verdict.reason)
+            raise errors.ForbiddenError(
+                "The policy could not be asked, so nothing is allowed; try again later",
+                reason="policy_unavailable",
+            )
+        if not verdict.allow:
+            raise errors.ForbiddenError(
+                f"The policy says no: {verdict.reason or 'no reason given'}",
+                reason=f"policy: {verdict.reason}" if verdict.reason else "policy",
+            )
+        return write_object(parameters if verdict.filtered is None else verdict.filtered)
+
+    # --- how often ---
+
+    def counts(self, visitor: Visitor, route: Route) -> bool:
+        if visitor.rate is not None or self.settings.rate.caller is not None:
+            return True
+        if route.server.spec.rate is not None:
+            return True
+        return isinstance(route, LiveTool) and route.spec.rate is not None
+
+    def count(self, visitor: Visitor, address: bytes, route: Route) -> bytes:
+        return self.rates.take(self._limits_of(visitor, address, route), monotonic())
+
+    async def count_together(self, visitor: Visitor, address: bytes, route: Route) -> bytes:
+        limits = self._limits_of(visitor, address, route)
+        if self.shared is None:
+            return self.rates.take(limits, monotonic())
+        return await self.shared.take(limits, monotonic())
+
+    def _limits_of(self, visitor: Visitor, address: bytes, route: Route) -> tuple[Limit, ...]:
+        key = (visitor.application, visitor.subject, address, route.name)
+        limits = self._limits.get(key)
+        if limits is None:
+            if len(self._limits) >= _MOST_REMEMBERED:
+                self._limits.clear()
+            limits = self._limits[key] = tuple(self._find_limits(visitor, address, route))
+        return limits
+
+    def _find_limits(self, visitor: Visitor, address: bytes, route: Route) -> Iterator[Limit]:
+        spec, each = route.server.spec, self.settings.rate.caller
+        if visitor.rate is not None:
+            yield Limit(f"key:{visitor.application}", "key", visitor.rate)
+        if each is not None:
+            who = visitor.subject or address.decode()
+            yield Limit(f"caller:{visitor.application}:{who}", "caller", each)
+        if spec.rate is not None:
+            yield Limit(f"server:{spec.namespace}", "server", spec.rate)
+        if isinstance(route, LiveTool) and route.spec.rate is not None:
+            yield Limit(f"tool:{route.name}", "tool", route.spec.rate)
+
+    def registry_changed(self) -> None:
+        """Servers and tools may have other limits."""
+        self._limits.clear()
+
+    def sweep(self) -> None:
+        """Let go of what nobody needs any more."""
+        self.rates.sweep(monotonic())
+
+    # --- from one reading of the settings to the next ---
+
+    def _next_tokens(self, before: "Admission | None") -> Tokens | None:
+        rules = self.settings.auth.jwt
+        if rules is None:
+            return None
+        if before is not None and before.settings.auth.jwt == rules and rules.jwks_url:
+            return before.tokens  # with the keys that it has; a file is read anew
+        return Tokens(rules, time)
+
+    def _next_opa(self, before: "Admission | None") -> Opa | None:
+        rules = self.settings.policy.opa
+        if rules is None:
+            return None
+        if before is not None and before.settings.policy.opa == rules:
+            return before.opa
+        return Opa(rules, monotonic)
+
+    def _next_shared(self, before: "Admission | None") -> SharedRates | None:
+        url = self.settings.rate.redis
+        if not url:
+            return None
+        if before is not None and before.settings.rate.redis == url:
+            return before.shared
+        return SharedRates(url, self.rates)
+
+    async def close(self, after: "Admission | None" = None) -> None:
+        """Let go of everything that the next one has not taken over."""
+        kept = () if after is None else (after.tokens, after.opa, after.shared)
+        async with asyncio.TaskGroup() as closing:
+            for each in (self.tokens, self.opa, self.shared):
+                if each is not None and each not in kept:
+                    closing.create_task(each.close())
+
+    def state(self) -> Iterator[tuple[str, str]]:
+        """What is switched on, and what is wrong with it, if anything is."""
+        if self.shared is not None:
+            yield "rate", self.shared.problem
