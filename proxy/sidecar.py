@@ -94,6 +94,8 @@ class Sidecar:
             lambda: self._draining,
             lambda: self._plane.cors,
             lambda: self._admission,
+            lambda: self.settings,
+            self._tls,
         )
         self._prober = Prober(
             settings.health_check_interval_s,

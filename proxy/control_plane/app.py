@@ -13,12 +13,15 @@ from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
 from proxy import errors
-from proxy.control_plane import catalog, dashboard, events, health, scrape
+from proxy.config.settings import Settings
+from proxy.control_plane import capabilities, catalog, dashboard, events, health, sark, scrape
 from proxy.control_plane.inner import failed, matched
+from proxy.control_plane.upstream_documents import UpstreamDocuments
 from proxy.control_plane.visitors import Audience, Desk, visits
 from proxy.events.hub import Hub
 from proxy.policy.browser import CorsRules, cors_fields
 from proxy.registry.live import LiveRegistry
+from proxy.registry.tls import TlsContexts
 from proxy.telemetry.metrics import Metrics
 from proxy.wire.problem import problem
 from proxy.wire.trace import Trace
@@ -40,6 +43,8 @@ class Surfaces(NamedTuple):
     draining: Callable[[], bool]
     cors: Callable[[], CorsRules | None]
     desk: Callable[[], Desk]
+    settings: Callable[[], Settings]
+    tls: TlsContexts
 
 
 def application(surfaces: Surfaces, audience: Audience) -> web.Application:
@@ -49,7 +54,11 @@ def application(surfaces: Surfaces, audience: Audience) -> web.Application:
     )
     app.on_response_prepare.append(_finish(surfaces))
     health.add_routes(app, surfaces.registry, surfaces.draining, surfaces.problems)
-    catalog.add_routes(app, surfaces.registry)
+    listed = catalog.Catalog(surfaces.registry)
+    catalog.add_routes(app, listed)
+    sark.add_routes(app, listed)
+    upstreams = UpstreamDocuments(surfaces.registry, surfaces.tls)
+    capabilities.add_routes(app, listed, upstreams, surfaces.settings)
     scrape.add_routes(app, surfaces.metrics)
     dashboard.add_routes(app)
     events.add_routes(app, surfaces.hub, surfaces.registry, surfaces.kept)

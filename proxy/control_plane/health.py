@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -82,18 +82,31 @@ def json_answer(document: object, status: int = HTTPStatus.OK) -> web.Response:
 
 
 class Moments:
-    """The loop's moments as people write them: UTC, RFC 3339. Made anew for each answer."""
+    """The loop's moments as people write them: UTC, RFC 3339. Made anew for each answer.
 
-    def __init__(self, now: float) -> None:
+    With the same `offset_s`, the same moment is always written alike.
+    """
+
+    def __init__(self, now: float, offset_s: float | None = None) -> None:
         self.now = now
-        self._here = datetime.now(UTC)
+        self._offset_s = clocks_apart_s(now) if offset_s is None else offset_s
 
     def written(self, moment: float | None) -> str | None:
         """None stays None, and so does nought: it has not happened."""
         if not moment:
             return None
-        then = self._here - timedelta(seconds=self.now - moment)
-        return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return written(self._offset_s + moment)
+
+
+def clocks_apart_s(now: float) -> float:
+    """What to add to the loop's time, for seconds of the epoch."""
+    return datetime.now(UTC).timestamp() - now
+
+
+def written(epoch_s: float) -> str:
+    """Seconds of the epoch: UTC, RFC 3339."""
+    then = datetime.fromtimestamp(epoch_s, UTC)
+    return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def row(cluster: Cluster, moments: Moments) -> bytes:
@@ -107,7 +120,7 @@ def row(cluster: Cluster, moments: Moments) -> bytes:
             "queued": cluster.queued,
             "panics": cluster.panics,
             "circuit": circuit_figures(cluster.circuit, moments),
-            "endpoints": [_endpoint(each, moments) for each in cluster.endpoints],
+            "endpoints": [endpoint_figures(each, moments) for each in cluster.endpoints],
         }
     )
 
@@ -128,7 +141,7 @@ def circuit_figures(circuit: Circuit, moments: Moments) -> dict[str, object]:
     }
 
 
-def _endpoint(endpoint: Endpoint, moments: Moments) -> dict[str, object]:
+def endpoint_figures(endpoint: Endpoint, moments: Moments) -> dict[str, object]:
     return {
         "url": endpoint.shown,
         "weight": endpoint.address.weight,

@@ -10,6 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -229,7 +230,8 @@ class LiveRegistry:
 
     def _surroundings(self) -> Surroundings:
         """What servers are resolved against, read anew for each generation."""
-        return Surroundings(self._fill, self._is_set, self)
+        moment = datetime.now(UTC).timestamp()
+        return Surroundings(self._fill, self._is_set, self, moment)
 
     def _fill(self, template: str) -> str:
         try:

@@ -266,10 +266,12 @@ def _check_rules(entry: _Entry, rules: LoadRules, environ: Mapping[str, str]) ->
             entry.refuse(
                 key, "BAD_URL", f"{address.url} is denied by upstreams.deny of the settings"
             )
-    if server.health_url and is_denied(
-        parse_address(server.health_url.partition("?")[0]), rules.deny
+    for name, url in (
+        ("health_url", server.health_url),
+        ("capabilities_url", server.capabilities_url),
     ):
-        entry.refuse(("health_url",), "BAD_URL", "denied by upstreams.deny of the settings")
+        if url and is_denied(parse_address(url.partition("?")[0]), rules.deny):
+            entry.refuse((name,), "BAD_URL", "denied by upstreams.deny of the settings")
     allowed = secrets.Rules(rules.secrets_env, rules.secrets_dir)
     for name, template in server.inject_headers.items():
         for code, message, is_error in secrets.flaws(template, allowed, environ):

@@ -272,6 +272,7 @@ class Server(Struct, frozen=True, kw_only=True, gc=False):
     port: PortNumber | None = None  # stands for an endpoint at the server's name
     endpoints: tuple[Annotated[Address, read_endpoint], ...] = ()
     health_url: Annotated[str, read_health_url] | None = None
+    capabilities_url: Annotated[str, read_health_url] | None = None
     health: HealthCheck = HealthCheck()
     balance: Annotated[Balance, _balance] = Balance()
     outlier: Outlier = Outlier()

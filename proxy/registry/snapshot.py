@@ -5,7 +5,7 @@ that stays keeps what was learnt and gets what was newly configured. Knows nothi
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy import errors
 from proxy.policy import routing
@@ -16,20 +16,27 @@ from proxy.registry.cluster import Cluster, Witness
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, Quarantined
 from proxy.registry.model import Dependencies, Server, Tool
-from proxy.wire.affinity import Affinity
+from proxy.registry.traits import affinity_of, guard_of, looks_around, takes_turns
 from proxy.wire.forwarding import Onward
 
 _DEFAULT_TIMEOUT_S: Final = 30.0
-_SENSITIVE: Final = frozenset({"high", "critical"})
+
+
+class Since(NamedTuple):
+    """Since when a server is known, and its entry as it is; in seconds of the epoch."""
+
+    created_at: float
+    updated_at: float
 
 
 class LiveServer:
     """One server of the registry, ready to be called."""
 
     def __init__(
-        self, spec: Server, cluster: Cluster, injected: dict[str, str], stale: str
+        self, spec: Server, cluster: Cluster, injected: dict[str, str], stale: str, since: Since
     ) -> None:
         self.spec = spec
+        self.since = since
         self.cluster = cluster
         self.stale = stale  # why the newest entry is not in force; empty when it is
         self.injected = b"".join(
@@ -39,8 +46,8 @@ class LiveServer:
         self.credentials = frozenset(name.encode() for name in spec.forward_headers)
         self.passthrough = _as_bytes(spec.passthrough)
         self.tool_paths = frozenset(routing.plain_path(tool.path.encode()) for tool in spec.tools)
-        self.guarded = _guard(spec)
-        self.affinity = _affinity(spec)
+        self.guarded = guard_of(spec)
+        self.affinity = affinity_of(spec)
 
     def __repr__(self) -> str:
         return f"<LiveServer {self.spec.namespace} {self.verdict.name}>"
@@ -89,8 +96,8 @@ class LiveTool:
         self.deadline_s = deadline_s(server.spec, spec)
         self.repeatable = _repeats(server.spec, spec.idempotent or self.method in _IDEMPOTENT)
         # Of a tool that takes one call at a time.
-        self.serial = server.cluster.serial_gate(spec.name) if _takes_turns(spec) else None
         self.coalesce = spec.coalesce
+        self.serial = server.cluster.serial_gate(spec.name) if takes_turns(spec) else None
         self.wants_object = self.method in _TAKES_A_BODY
         self.missing = missing  # names of required credentials that are not set
         self._onward: dict[str, Onward] = {}  # by address: endpoints come and go
@@ -227,16 +234,21 @@ class Snapshot:
 
 
 class Surroundings:
-    """What a server is resolved against: secrets, credentials; and who is told of its cluster."""
+    """What a server is resolved against: secrets, credentials; who is told of it; and when."""
 
-    __slots__ = ("fill", "is_set", "witness")
+    __slots__ = ("fill", "is_set", "moment", "witness")
 
     def __init__(
-        self, fill: Callable[[str], str], is_set: Callable[[str], bool], witness: Witness
+        self,
+        fill: Callable[[str], str],
+        is_set: Callable[[str], bool],
+        witness: Witness,
+        moment: float = 0.0,
     ) -> None:
         self.fill = fill
         self.is_set = is_set
         self.witness = witness
+        self.moment = moment  # of this generation, in seconds of the epoch
 
 
 def succeed(old: Snapshot, loaded: Loaded, around: Surroundings) -> Iterator[Snapshot]:
@@ -276,14 +288,18 @@ def _next_server(
 ) -> tuple[LiveServer, tuple[LiveTool, ...]]:
     namespace = spec.namespace.encode()
     before = old.servers.get(namespace)
-    if before and before.spec == spec and before.stale == stale and not _looks_around(spec):
+    same = before is not None and before.spec == spec
+    if before and same and before.stale == stale and not looks_around(spec):
         return before, old.tools_of[namespace]
     if before and _is_same(before.spec, spec):
         cluster = before.cluster
     else:  # what was learnt of other addresses is not true of these
         cluster = Cluster(spec, around.witness)
     injected = {name: around.fill(template) for name, template in spec.inject_headers.items()}
-    server = LiveServer(spec, cluster, {n: v for n, v in injected.items() if v}, stale)
+    since = Since(around.moment, around.moment)
+    if before:
+        since = before.since if same else before.since._replace(updated_at=around.moment)
+    server = LiveServer(spec, cluster, {n: v for n, v in injected.items() if v}, stale, since)
     return server, tuple(
         LiveTool(server, tool, _missing_credentials(spec, tool, around)) for tool in spec.tools
     )
@@ -298,26 +314,6 @@ def _is_same(before: Server, now: Server) -> bool:
 def _repeats(spec: Server, idempotent: bool) -> bool:  # noqa: FBT001 - the question itself
     """May a call that was sent be sent again? Then its body is held as it goes."""
     return idempotent and spec.retry.attempts > 1 and REUSED_RESET in spec.retry.conditions
-
-
-def _takes_turns(tool: Tool) -> bool:
-    return tool.upstream_dependencies is not None and (
-        not tool.upstream_dependencies.concurrency_safe
-    )
-
-
-def _affinity(spec: Server) -> Affinity | None:
-    key = spec.balance.key
-    return Affinity(header=key.header, cookie=key.cookie, peer=key.peer) if key else None
-
-
-def _looks_around(spec: Server) -> bool:
-    """Does the server depend on what may change without the registry changing?"""
-    return bool(
-        spec.inject_headers
-        or spec.upstream_dependencies.credentials_required
-        or any(tool.upstream_dependencies for tool in spec.tools)
-    )
 
 
 def _missing_credentials(spec: Server, tool: Tool, around: Surroundings) -> tuple[str, ...]:
@@ -342,19 +338,6 @@ def deadline_s(server: Server, tool: Tool | None) -> float:
 def _twice_p95(dependencies: Dependencies | None) -> float | None:
     latency = dependencies.expected_latency_ms if dependencies else None
     return 2 * latency.p95 / 1000 if latency and latency.p95 else None
-
-
-def _guard(spec: Server) -> str:
-    """Why passthrough would go round a rule per tool; empty when nothing does."""
-    for tool in spec.tools:
-        dependencies = tool.upstream_dependencies or spec.upstream_dependencies
-        if (tool.sensitivity_level or spec.sensitivity_level) in _SENSITIVE:
-            return f"the sensitivity of {tool.name} is high"
-        if dependencies.credentials_required or spec.upstream_dependencies.credentials_required:
-            return f"{tool.name} needs credentials"
-        if tool.rate is not None or spec.rate is not None:
-            return f"{tool.name} has a rate limit"
-    return "the server is for certain teams" if spec.authorized_teams else ""
 
 
 def _as_bytes(passthrough: bool | tuple[str, ...]) -> bool | tuple[bytes, ...]:  # noqa: FBT001
