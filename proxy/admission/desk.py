@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from proxy import errors
 from proxy.admission.keys import ApiKeys
-from proxy.admission.tokens import Claims, RefusedTokenError
+from proxy.admission.claims import Claims, RefusedTokenError
 from proxy.config.access import ApiKey, Auth
 from proxy.policy.grants import Visitor
 

@@ -187,6 +187,11 @@ class Entrance(Carriage):
                 raise errors.IdempotencyMismatchError(
                     "This Idempotency-Key came with another call before; take a new one"
                 ) from None
+            if begun is None and key:
+                raise errors.NoRoomError(
+                    "Too many calls with an Idempotency-Key are being made; come back later",
+                    retry_after_s=1,
+                )
             if begun is None:
                 return False
             call, first = begun

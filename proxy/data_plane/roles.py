@@ -22,6 +22,7 @@ from proxy.wire.reader import HeadLimits
 
 # How long the rest of a body may take once it can change nothing any more (nginx: lingering).
 LINGER_S: Final = 5.0
+_KEPT_BYTES: Final = 288 * 1024  # of an answer: 256 KiB of body, and its head
 _STRETCH_S: Final = 15.0  # as often as Prometheus asks, or nearly
 
 
@@ -202,5 +203,5 @@ class Plane:
         self.cors: browser.CorsRules | None = None
         self.max_timeout_s = 600.0
         self.admission: Admission | None = None  # while there is anything to admit by
-        self.repeats = Repeats()
+        self.repeats = Repeats(most_each_bytes=_KEPT_BYTES)
         self.sampled_below: bytes | None = None  # see `trace.sampling_bound`

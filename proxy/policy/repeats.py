@@ -156,9 +156,9 @@ class Repeats:
         return call, False
 
     def finish(self, call: Call, kept: Kept | None, now: float, *, keep: bool = True) -> None:
-        """The answer, for all who wait; for those who come later if `keep`, and if it is not large.
+        """The answer for all who wait, and with `keep` those who come later, if not too large.
 
-        None: it is too large to be sent again. A call that is over already stays as it is.
+        None: there is none that could be sent again. A call that is over already stays as it is.
         """
         if not call.running:
             return
