@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from proxy import errors
-from proxy.admission.keys import ApiKeys
 from proxy.admission.claims import Claims, RefusedTokenError
+from proxy.admission.keys import ApiKeys
 from proxy.config.access import ApiKey, Auth
 from proxy.policy.grants import Visitor
 
@@ -17,7 +17,9 @@ _FOREVER: Final = float("inf")
 _REMEMBERED_S: Final = 60.0  # then a token is looked at again: its key may have been withdrawn
 _API_KEY: Final = b"x-api-key"
 _AUTHORIZATION: Final = b"authorization"
-_BEARER: Final = b"bearer "
+_AS_KEY: Final = frozenset({_API_KEY})
+_AS_TOKEN: Final = frozenset({_AUTHORIZATION})
+_BEARER: Final = b"bearer"
 _CHALLENGE: Final = 'Bearer realm="toolproxy"'
 _WHAT_TO_SEND: Final = "Send an API key as X-API-Key, or a token as Authorization: Bearer"
 
@@ -46,10 +48,10 @@ class Desk:
         self._required = auth.require
         self._wall = wall
         # Made once: a key's visitors differ in nothing but where the key stood.
-        self._visitors: dict[tuple[str, bytes], Visitor] = {
-            (each.name, field): _application(each, field)
+        self._visitors: dict[tuple[str, frozenset[bytes]], Visitor] = {
+            (each.name, fields): _application(each, fields)
             for each in auth.api_keys
-            for field in (_API_KEY, _AUTHORIZATION)
+            for fields in (_AS_KEY, _AS_TOKEN, _AS_KEY | _AS_TOKEN)
         }
 
     def __repr__(self) -> str:
@@ -97,12 +99,12 @@ class Desk:
     def _by_key(self, noted: Mapping[bytes, bytes]) -> Visitor | None:
         if not self._keys:
             return None
-        found = None
+        name, fields = "", frozenset[bytes]()
         if self._tokens is None and (shown := _token(noted)) is not None:
-            found = self._visitors[self._known(shown).name, _AUTHORIZATION]
+            name, fields = self._known(shown).name, _AS_TOKEN
         if _API_KEY in noted:
-            found = self._visitors[self._known(noted[_API_KEY]).name, _API_KEY]
-        return found
+            name, fields = self._known(noted[_API_KEY]).name, fields | _AS_KEY
+        return self._visitors[name, fields] if name else None
 
     def _known(self, shown: bytes) -> ApiKey:
         key = self._keys.find(shown)
@@ -111,7 +113,7 @@ class Desk:
         return key
 
 
-def _application(key: ApiKey, field: bytes) -> Visitor:
+def _application(key: ApiKey, fields: frozenset[bytes]) -> Visitor:
     return Visitor(
         key.name,
         allow=key.allow,
@@ -119,16 +121,17 @@ def _application(key: ApiKey, field: bytes) -> Visitor:
         admin=key.admin,
         application=key.name,
         rate=key.rate,
-        spent=frozenset({field}),
+        spent=fields,
     )
 
 
 def _token(noted: Mapping[bytes, bytes]) -> bytes | None:
     """What is sent as `Authorization: Bearer`; other schemes are not for us."""
     sent = noted.get(_AUTHORIZATION)
-    if sent is None or sent[: len(_BEARER)].lower() != _BEARER:
+    if sent is None:
         return None
-    return sent[len(_BEARER) :].strip()
+    scheme, _, token = sent.strip().partition(b" ")
+    return token.strip() if scheme.lower() in {b"", _BEARER} else None
 
 
 def _refused(reason: str, *, invalid: bool = False) -> errors.ProxyError:

@@ -84,6 +84,8 @@ async def test_application_shows_its_key_in_one_of_two_fields(
         ({}, "no credential"),
         ({b"authorization": b"Basic key-of-ci"}, "no credential"),
         ({b"x-api-key": b""}, "unknown API key"),
+        ({b"x-api-key": b"key-of-ci", b"authorization": b""}, "unknown API key"),
+        ({b"x-api-key": b"key-of-ci", b"authorization": b"Bearer"}, "unknown API key"),
         ({b"x-api-key": b"key-of-ci, key-of-ci"}, "unknown API key"),
         ({b"x-api-key": b"key-of-ci", b"authorization": b"Bearer x"}, "unknown API key"),
         ({b"x-api-key": b"x", b"authorization": b"Bearer key-of-ci"}, "unknown API key"),
@@ -107,6 +109,14 @@ async def test_token_says_who_and_in_which_teams(*, remembers: bool) -> None:
 
     assert (visitor.subject, visitor.teams, visitor.spent) == ("ann", {"web"}, set())
     assert visitor.calls_everything
+
+
+async def test_key_that_is_shown_twice_is_spent_twice() -> None:
+    visitor = await seen(
+        desk(KEYS), {b"x-api-key": b"key-of-ci", b"authorization": b"Bearer key-of-ops"}
+    )
+
+    assert (visitor.application, visitor.spent) == ("ci", {b"x-api-key", b"authorization"})
 
 
 async def test_token_that_is_refused_says_why_to_the_log_alone() -> None:
