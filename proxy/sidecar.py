@@ -134,6 +134,7 @@ class Sidecar:
         self.reporting.start()
         self._own(self._watch().run())
         self._own(self._forget_callers())
+        self._admission.start()
         self.hub.tell("gateway_started", {"message": f"Listening on {address}"})
         gc.collect()
         gc.freeze()
@@ -211,6 +212,7 @@ class Sidecar:
         except (SettingsError, AdmissionError) as error:
             _LOG.error("Settings rejected, the running ones stay: %s", error)
         else:
+            admission.start(before)
             self._apply(settings, admission)
             self._own(before.close(admission))
         self._tls.clear()

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.loop_thread import LoopThread
 from tests.support.origin import Origin, Script
+from tests.support.redis_server import PROGRAM, RedisServer, StartRedis
 from tests.support.scripts import echo
 from tests.support.sidecar import Server, Sidecar, registry
 from tests.support.starters import StartOrigin, StartSidecar
@@ -61,5 +62,20 @@ def start_sidecar(tmp_path: Path) -> Iterator[StartSidecar]:
             sidecar = Sidecar(tmp_path, text, settings, extra)
             stack.callback(sidecar.close)
             return sidecar
+
+        yield start
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[StartRedis]:
+    if PROGRAM is None:
+        pytest.skip("redis-server is not installed")
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str, keeps: bool = False) -> RedisServer:
+            redis = RedisServer(tmp_path, *options, keeps=keeps)
+            stack.callback(redis.close)
+            redis.comes_up()
+            return redis
 
         yield start

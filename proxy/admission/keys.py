@@ -54,6 +54,7 @@ def _digest_of(each: ApiKey, environ: Mapping[str, str]) -> bytes:
     except ValueError as error:
         raise ValueError(f"auth.api_keys: {each.name}: {error}") from None
     if each.key:
+        filled = filled.strip()  # as a field's value is, too
         if not filled:
             raise ValueError(f"auth.api_keys: {each.name}: {each.key} is empty, or not set")
         return hashlib.sha256(filled.encode("latin-1")).digest()

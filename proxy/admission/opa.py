@@ -128,8 +128,6 @@ class Opa:
         return judgement
 
     async def _ask(self, question: Question) -> Judgement:
-        if self._closed:
-            return _STOPPING
         try:
             async with asyncio.timeout(self._timeout_s):
                 return judgement_of(await self._answer(_body_of(question)))
@@ -137,7 +135,7 @@ class Opa:
             return _undecided(f"OPA did not answer within {self._timeout_s:g} s")
         except UndecidedError as error:
             return _undecided(str(error))
-        # RuntimeError: closed meanwhile. ValueError: a URL or a text that can't be sent.
+        # The last two: a URL or a text that can't be sent, or one nested deeper than the stack is.
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
             why = (isinstance(error, OSError) and error.strerror) or type(error).__name__
             return _undecided(f"OPA can't be asked: {why}")
@@ -145,13 +143,13 @@ class Opa:
     async def _answer(self, body: bytes) -> bytes:
         try:
             return await self._post(body)
-        except aiohttp.ClientConnectorError:
-            raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             # Most likely it closed an idle connection just now. To decide twice changes nothing.
             return await self._post(body)
 
     async def _post(self, body: bytes) -> bytes:
+        if self._closed:
+            raise UndecidedError(_STOPPING.reason)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=_CONNECTIONS),

@@ -18,7 +18,7 @@ from typing import Final
 
 from proxy.admission.rates import Limit, Rates, Verdict
 from proxy.config.units import Rate
-from proxy.events.bus_link import Address, BusError, BusUnavailableError, Link
+from proxy.events.bus_link import Address, BusError, Link
 from proxy.policy.rate import ROUNDING, Bucket
 
 _LOG = logging.getLogger("toolproxy.rates")
@@ -52,7 +52,7 @@ local function used_of(key, most, per_s)
   local value = redis.pcall('GET', key)
   if not value then return 0 end
   local used, at
-  if type(value) == 'string' then used, at = string.match(value, '^([%d.e+-]+) (%d+)$') end
+  if type(value) == 'string' then used, at = string.match(value, '^(%S+) (%S+)$') end
   used = (tonumber(used) or math.huge) - (now - (tonumber(at) or now)) / 1000000 * per_s
   if used <= most then return math.max(used, 0) end
   keep(key, most, per_s)
@@ -110,10 +110,7 @@ class SharedRates:
     def __init__(
         self, url: str, local: Rates | None = None, *, within_s: float = DECIDED_WITHIN_S
     ) -> None:
-        try:
-            self._address = Address(url)
-        except BusUnavailableError as error:
-            raise BusUnavailableError(str(error).replace("events.bus", "rate.redis")) from None
+        self._address = Address(url, "rate.redis")
         self._local = Rates() if local is None else local
         self._round_s = within_s / 2  # who comes during one round is in the next
         self._is_here = False

@@ -5,6 +5,7 @@ settings; what was counted and learnt is handed on to the next.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from time import monotonic, time  # noqa: TID251 - tokens speak of dates
@@ -17,12 +18,14 @@ from proxy.admission.rates import Limit, Rates
 from proxy.admission.shared_rates import SharedRates
 from proxy.admission.tokens import Tokens
 from proxy.config.settings import Settings
+from proxy.events.bus_link import BusUnavailableError
 from proxy.policy.grants import Visitor
 from proxy.registry.snapshot import LiveTool, Route
 from proxy.telemetry.record import Calendar
 from proxy.wire.plain_object import read_object, write_object
 
 _LOG = logging.getLogger("toolproxy.admission")
+_QUICK_BYTES: Final = 32 * 1024  # a body of so much is read in a millisecond
 _MOST_REMEMBERED: Final = 10_000  # callers and what they call, with the limits that hold for them
 
 
@@ -39,6 +42,8 @@ class Admission:
         """Raises `AdmissionError`."""
         self.settings = settings
         self._calendar = Calendar()
+        self._counting: asyncio.Task[None] | None = None
+        self._trouble = ""  # with the policy, now
         self._limits: dict[tuple[str, str, bytes, str], tuple[Limit, ...]] = {}
         self.rates: Rates = Rates() if before is None else before.rates
         try:
@@ -46,7 +51,7 @@ class Admission:
             desk = Desk(settings.auth, environ, self.tokens, time)
             self.opa = self._next_opa(before)
             self.shared = self._next_shared(before)
-        except (OSError, ValueError) as error:
+        except (BusUnavailableError, ValueError) as error:
             raise AdmissionError(str(error)) from None
         self.at_once = desk.at_once
         self.identify = desk.identify
@@ -71,7 +76,11 @@ class Admission:
     ) -> bytes:
         if self.opa is None or not isinstance(route, LiveTool):
             return body
-        parameters = read_object(body)
+        if len(body) <= _QUICK_BYTES:
+            parameters = read_object(body)
+        else:
+            loop = asyncio.get_running_loop()
+            parameters = await loop.run_in_executor(None, read_object, body)
         spec, server = route.spec, route.server.spec
         verdict = await self.opa.judge(
             Question(
@@ -89,18 +98,25 @@ class Admission:
                 timestamp=self._calendar.now().decode(),
             )
         )
+        self._say_trouble(verdict.reason if verdict.failed else "")
         if verdict.failed:
-            _LOG.error("No decision for %s, so it is denied: %s", route.name, verdict.reason)
             raise errors.ForbiddenError(
                 "The policy could not be asked, so nothing is allowed; try again later",
                 reason="policy_unavailable",
             )
         if not verdict.allow:
             raise errors.ForbiddenError(
-                f"The policy says no: {verdict.reason or 'no reason given'}",
-                reason=f"policy: {verdict.reason}" if verdict.reason else "policy",
+                f"The policy says no: {verdict.reason}", reason=f"policy: {verdict.reason}"
             )
         return write_object(parameters if verdict.filtered is None else verdict.filtered)
+
+    def _say_trouble(self, trouble: str) -> None:
+        """Once, when it changes: calls are many."""
+        if trouble and not self._trouble:
+            _LOG.error("The policy can't be asked, so all is denied: %s", trouble)
+        elif self._trouble and not trouble:
+            _LOG.info("The policy can be asked again")
+        self._trouble = trouble
 
     # --- how often ---
 
@@ -175,15 +191,27 @@ class Admission:
             return before.shared
         return SharedRates(url, self.rates)
 
+    def start(self, before: "Admission | None" = None) -> None:
+        """Begin to count with other sidecars, unless the one before does already."""
+        if before is not None and before.shared is self.shared:
+            self._counting = before._counting  # noqa: SLF001 - of another of its kind
+        elif self.shared is not None:
+            self._counting = asyncio.get_running_loop().create_task(self.shared.run())
+
     async def close(self, after: "Admission | None" = None) -> None:
         """Let go of everything that the next one has not taken over."""
-        kept = () if after is None else (after.tokens, after.opa, after.shared)
-        async with asyncio.TaskGroup() as closing:
-            for each in (self.tokens, self.opa, self.shared):
-                if each is not None and each not in kept:
-                    closing.create_task(each.close())
+        kept = () if after is None else (after.tokens, after.opa)
+        for each in (self.tokens, self.opa):
+            if each is not None and each not in kept:
+                await each.close()
+        if self._counting is not None and (after is None or after.shared is not self.shared):
+            self._counting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._counting
 
     def state(self) -> Iterator[tuple[str, str]]:
         """What is switched on, and what is wrong with it, if anything is."""
+        if self.opa is not None:
+            yield "policy.opa", self._trouble
         if self.shared is not None:
             yield "rate", self.shared.problem

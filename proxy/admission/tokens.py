@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, NoReturn, Protocol
 import orjson
 from jwt import PyJWS
 
+from proxy.admission.claims import Claims, RefusedTokenError
 from proxy.admission.jwks import KeysAwayError, RemoteKeys
 from proxy.admission.key_documents import ASYMMETRIC, FileKeys, Key, KeySet, named
 from proxy.config.access import Jwt
@@ -27,28 +28,12 @@ _SUBJECT_CHARACTERS: Final = 256
 _LEEWAY_S: Final = 30.0  # by so much may the issuer's clock and ours differ
 _REMEMBERED_S: Final = 60.0
 _REMEMBERED: Final = 4_096
-_REMEMBERED_BYTES: Final = 8 * 1024 * 1024
+_REMEMBERED_BYTES: Final = 4 * 1024 * 1024
 
 _BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")
 _TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
 _SPACED_CLAIMS: Final = ("scope", "scp")  # RFC 8693, 4.2; one text of others is one team
-
-
-class Claims(NamedTuple):
-    """Who somebody is, by a token that is believed until `expires_at` (seconds since 1970)."""
-
-    subject: str
-    teams: frozenset[str]
-    expires_at: float
-
-
-class RefusedTokenError(Exception):
-    """A token that is not believed; `reason` is a sentence for the log, with none of the token."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Keys(Protocol):

@@ -170,6 +170,7 @@ async def _stream(request: web.Request, hub: Hub, wanted: Wanted) -> web.StreamR
         )
     asked_id = request.headers.get("Last-Event-ID") or request.query.get("last_event_id", "")
     last_id = asked_id.encode(errors="replace")
+    await hub.catch_up(last_id)
     # Its own keep-alive is a task and an empty message for each subscriber: ours is for all.
     response = EventSourceResponse(send_timeout=None, ping_interval=_NEVER_S)
     response.headers["Cache-Control"] = "no-store"

@@ -42,6 +42,7 @@ class Entrance(Carriage):
     # On the class, as there.
     wrapped: bool = False  # does the body say which tool is called?
     _made: Call | None = None  # which equal ones may join
+    _joined: bool = False  # does it wait for an equal one?
     _given: bytes | None = None  # the body before somebody else changed it
     _hurried: bool = False  # has the upstream less time than the registry gives it?
     _keyed: bool = False  # by its caller: then it is made to its end, whoever leaves
@@ -95,7 +96,7 @@ class Entrance(Carriage):
         client = self._client
         self._check_json()
         client.limit_body(_INVOCATION_BYTES)
-        self.due_at = client.due_at = self._moved_at + _INVOCATION_S
+        self.due_at = client.due_at = self._moved_at + self._asked_timeout_s(_INVOCATION_S)
         await self._gather(_INVOCATION_BYTES)
         name, parameters = read_invocation(self._gathered())
         self._head = addressed(self._head, routing.TOOLS + name)
@@ -120,9 +121,13 @@ class Entrance(Carriage):
             self._client.limit_body(spec.max_body_bytes)
         deadline_s = route.deadline_s
         if b"request-timeout" in noted:
-            deadline_s = asked_timeout_s(noted[b"request-timeout"], self._plane.max_timeout_s)
+            deadline_s = self._asked_timeout_s(deadline_s)
             self._hurried = deadline_s < route.deadline_s
         self.due_at = self._client.due_at = self._moved_at + deadline_s
+
+    def _asked_timeout_s(self, usual_s: float) -> float:
+        asked = self._head.noted.get(b"request-timeout")
+        return usual_s if asked is None else asked_timeout_s(asked, self._plane.max_timeout_s)
 
     def _look_at_clock(self, route: Route) -> None:
         """Time went by before the call could go: what is left may be too little for anybody."""
@@ -202,7 +207,9 @@ class Entrance(Carriage):
             if call.running:
                 waiter = asyncio.get_running_loop().create_future()
                 call.waiters.append(waiter)
+                self._joined = True
                 await waiter
+                self._joined = False
             if call.kept is not None:
                 self._answer_again(call.kept)
                 return True

@@ -298,6 +298,8 @@ class Exchange(Entrance):
         cluster = self._cluster
         if self._made is not None:
             self._forget()
+        if self._pieces is not None:
+            self._pieces = None  # what is in a circle with its connection is not freed for long
         if self._serial is not None:
             self._serial.leave()
         if cluster is None:
@@ -324,7 +326,7 @@ class Exchange(Entrance):
     def _late(self) -> errors.ProxyError:
         if self._gathering:
             return errors.RequestTimeoutError("The request's body did not come in time")
-        if not self._record.attempts:
+        if not (self._record.attempts or self._joined):
             return errors.QueueTimeoutError(
                 f"The deadline came before a turn at {self._record.server}", retry_after_s=1
             )

@@ -55,13 +55,14 @@ def packed(*words: bytes) -> bytes:
 class Address:
     """Where Redis is. Its words for people have neither name nor password."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, setting: str = "events.bus") -> None:
+        """`setting` is what the operator wrote it at. Raises `BusUnavailableError`."""
         try:
             from redis import RedisError  # noqa: PLC0415 - an extra, and slow to load
             from redis.asyncio import connection as redis_connection  # noqa: PLC0415 - as above
         except ImportError:
             raise BusUnavailableError(
-                "events.bus needs the extra: pip install 'toolproxy[redis]'"
+                f"{setting} needs the extra: pip install 'toolproxy[redis]'"
             ) from None
         self._failures = (
             RedisError,
@@ -84,7 +85,7 @@ class Address:
         except self._failures:
             # The reason may quote a piece of the password: nothing of it is passed on.
             raise BusUnavailableError(
-                "events.bus is no address of Redis: it must be redis://, rediss:// or unix://, "
+                f"{setting} is no address of Redis: it must be redis://, rediss:// or unix://, "
                 "with name and password percent-encoded"
             ) from None
 

@@ -29,6 +29,8 @@ from proxy.telemetry.record import Calendar, ExchangeRecord
 
 _LOG = logging.getLogger("toolproxy.events")
 _LONGEST_KIND: Final = 128
+_LOOKS_AHEAD: Final = 100
+_LOOK_AHEAD_S: Final = 0.02
 _LOOKED_AT: Final = 500  # events at once
 
 
@@ -139,6 +141,13 @@ class Hub:
     def is_full(self) -> bool:
         """Do as many listen as may?"""
         return self.fanout.subscribers >= self.bounds.subscribers
+
+    async def catch_up(self, last_id: bytes) -> None:
+        """Who was ahead of us elsewhere would hear again what they have heard there: a moment."""
+        for _ in range(_LOOKS_AHEAD):
+            if not self.ring.lags(last_id):
+                return
+            await asyncio.sleep(_LOOK_AHEAD_S)
 
     def subscribe(
         self, outlet: Outlet, wanted: Wanted, last_id: bytes, *, chunked: bool

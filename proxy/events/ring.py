@@ -99,6 +99,17 @@ class Ring:
                 return self._after_moment(moment)
         return Place(self.first, self.first, "epoch")
 
+    def lags(self, last_id: bytes) -> bool:
+        """Has somebody seen more, at another sidecar, than has come here yet?"""
+        seen = _moment(last_id)
+        if self.in_step or seen is None:
+            return False
+        for position in range(self.end - 1, self.first - 1, -1):
+            newest = _moment(self.at(position).id)
+            if newest is not None:
+                return newest < seen
+        return False
+
     def _after_sequence(self, seen: int) -> Place:
         if seen > self.end:  # nobody was given that one
             return Place(self.first, self.first, "epoch")

@@ -140,13 +140,15 @@ def peak_ewma(usable: Sequence[EndpointT], now: float, chance: Chance) -> Endpoi
         first = int(chance() * len(usable))
         second = int(chance() * (len(usable) - 1))
         usable = (usable[first], usable[second + (second >= first)])
-    return min(usable, key=lambda each: _expected_s(each, now))
+    return min(usable, key=lambda each: _expected(each, now))
 
 
-def _expected_s(endpoint: Loaded, now: float) -> float:
+def _expected(endpoint: Loaded, now: float) -> tuple[float, float]:
+    """What a call would take there, in seconds; among equals, how loaded it would be."""
+    load = (endpoint.active + 1) / endpoint.weight
     if not (endpoint.active or endpoint.latency.is_known):
-        return 0.0  # one call finds out
-    return endpoint.latency.estimate_s(now) * (endpoint.active + 1) / endpoint.weight
+        return 0.0, load  # one call finds out
+    return endpoint.latency.estimate_s(now) * load, load
 
 
 def rendezvous(usable: Sequence[EndpointT], key: bytes) -> EndpointT:

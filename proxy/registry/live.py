@@ -21,7 +21,8 @@ from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, LoadRules, RegistryRejectedError, load_file
 from proxy.registry.offload import NotLoadedError, load_elsewhere
 from proxy.registry.secrets import resolve_template
-from proxy.registry.snapshot import Snapshot, Surroundings, adopt, succeed
+from proxy.registry.snapshot import Snapshot, adopt, succeed
+from proxy.registry.surroundings import Surroundings
 
 _LOG = logging.getLogger("toolproxy.registry")
 _LOG_HEALTH = logging.getLogger("toolproxy.health")
@@ -233,12 +234,12 @@ class LiveRegistry:
         moment = datetime.now(UTC).timestamp()
         return Surroundings(self._fill, self._is_set, self, moment)
 
-    def _fill(self, template: str) -> str:
+    def _fill(self, template: str) -> str | None:
         try:
             return resolve_template(template, self._environ, self.rules.secrets_dir)
         except ValueError as error:
-            _LOG.error("A secret can't be filled in: %s", error)
-            return ""
+            _LOG.error("A secret can't be filled in, the last good one stays: %s", error)
+            return None
 
     def _is_set(self, name: str) -> bool:
         return bool(self._environ.get(name)) or Path(self.rules.secrets_dir, name).is_file()

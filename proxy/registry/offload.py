@@ -85,7 +85,8 @@ async def load_elsewhere(path: str, rules: LoadRules) -> Loaded:
     except OSError as error:
         raise NotLoadedError(path, f"cannot be started: {error.strerror}") from None
     try:
-        with _there(process.stdin) as stdin:
+        # A child that is gone already is found out when there is nothing to read of it.
+        with contextlib.suppress(BrokenPipeError), _there(process.stdin) as stdin:
             stdin.write(msgspec.msgpack.encode(_Job(path, rules)))  # far less than a pipe holds
         async with _reader_of(_there(process.stdout)) as stdout:
             return await _receive(stdout)

@@ -76,6 +76,9 @@ def _read(path: str, secrets_dir: str) -> str:
     try:
         with Path(real).open("rb") as file:
             held = file.read(_MAX_SECRET_BYTES)
-        return held.decode().rstrip("\r\n")
+        secret = held.decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError):
         raise ValueError(f"the secret file {path} cannot be read as text") from None
+    if not secret:
+        raise ValueError(f"the secret file {path} is empty")
+    return secret

@@ -4,7 +4,7 @@ A snapshot is replaced whole, never changed; a call keeps the one that it starte
 that stays keeps what was learnt and gets what was newly configured. Knows nothing of files, pools.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from proxy import errors
@@ -12,10 +12,11 @@ from proxy.policy import routing
 from proxy.policy.health import Verdict
 from proxy.policy.limits import Gate
 from proxy.policy.retry import REUSED_RESET
-from proxy.registry.cluster import Cluster, Witness
+from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, Quarantined
 from proxy.registry.model import Dependencies, Server, Tool
+from proxy.registry.surroundings import Surroundings, filled_in, missing_credentials
 from proxy.registry.traits import affinity_of, guard_of, looks_around, takes_turns
 from proxy.wire.forwarding import Onward
 
@@ -39,6 +40,7 @@ class LiveServer:
         self.since = since
         self.cluster = cluster
         self.stale = stale  # why the newest entry is not in force; empty when it is
+        self.filled: dict[str, str] = {}  # what templates stood for
         self.injected = b"".join(
             f"{name}: {value}\r\n".encode("latin-1") for name, value in injected.items()
         )
@@ -233,24 +235,6 @@ class Snapshot:
         return routing.tool_not_found(target)
 
 
-class Surroundings:
-    """What a server is resolved against: secrets, credentials; who is told of it; and when."""
-
-    __slots__ = ("fill", "is_set", "moment", "witness")
-
-    def __init__(
-        self,
-        fill: Callable[[str], str],
-        is_set: Callable[[str], bool],
-        witness: Witness,
-        moment: float = 0.0,
-    ) -> None:
-        self.fill = fill
-        self.is_set = is_set
-        self.witness = witness
-        self.moment = moment  # of this generation, in seconds of the epoch
-
-
 def succeed(old: Snapshot, loaded: Loaded, around: Surroundings) -> Iterator[Snapshot]:
     """Build the next snapshot beside the old one, a server at a time.
 
@@ -295,13 +279,15 @@ def _next_server(
         cluster = before.cluster
     else:  # what was learnt of other addresses is not true of these
         cluster = Cluster(spec, around.witness)
-    injected = {name: around.fill(template) for name, template in spec.inject_headers.items()}
+    filled = filled_in(spec, around, before.filled if before else {})
+    injected = {name: filled[template] for name, template in spec.inject_headers.items()}
     since = Since(around.moment, around.moment)
     if before:
         since = before.since if same else before.since._replace(updated_at=around.moment)
     server = LiveServer(spec, cluster, {n: v for n, v in injected.items() if v}, stale, since)
+    server.filled = filled
     return server, tuple(
-        LiveTool(server, tool, _missing_credentials(spec, tool, around)) for tool in spec.tools
+        LiveTool(server, tool, missing_credentials(spec, tool, around)) for tool in spec.tools
     )
 
 
@@ -314,13 +300,6 @@ def _is_same(before: Server, now: Server) -> bool:
 def _repeats(spec: Server, idempotent: bool) -> bool:  # noqa: FBT001 - the question itself
     """May a call that was sent be sent again? Then its body is held as it goes."""
     return idempotent and spec.retry.attempts > 1 and REUSED_RESET in spec.retry.conditions
-
-
-def _missing_credentials(spec: Server, tool: Tool, around: Surroundings) -> tuple[str, ...]:
-    needed = dict.fromkeys(spec.upstream_dependencies.credentials_required)
-    if tool.upstream_dependencies is not None:
-        needed |= dict.fromkeys(tool.upstream_dependencies.credentials_required)
-    return tuple(name for name in needed if not around.is_set(name))
 
 
 def deadline_s(server: Server, tool: Tool | None) -> float:

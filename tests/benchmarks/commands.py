@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.support.sidecar import ROOT
 
-WITHIN_S: Final = 50.0
+WITHIN_S: Final = 150.0  # ten times what the longest takes
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ from tests.benchmarks.commands import benchmarks
 
 @pytest.mark.slow
 @pytest.mark.sockets
+@pytest.mark.timeout(180)
 @pytest.mark.skipif(NCHAN.missing() is not None, reason="nginx or Nchan is not installed")
 def test_a_fan_out_leaves_figures_a_table_and_charts(tmp_path: Path) -> None:
     few = ("--peer", f"{NCHAN.key},{TOOLPROXY.key}", "--seconds", "0.5")

@@ -17,8 +17,8 @@ CALLERS: Final = 9
 DEADLINE_S: Final = 1.0
 LENIENT: Final = 10
 ERRORS: Final = 5
-PIECES: Final = 8
-PIECE_EVERY_S: Final = 0.2
+PIECES: Final = 15
+PIECE_EVERY_S: Final = 0.1
 IDLE_S: Final = 1.0
 # Times are kept by a sweep every now and then: a little early is in time.
 EARLIEST: Final = 0.9

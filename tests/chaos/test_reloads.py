@@ -62,6 +62,7 @@ def inside(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_open_circuit_and_ejection_survive_and_leave_nothing(
     inside: Inside, servers: list[Server], upstreams: list[Upstream]
 ) -> None:

@@ -20,11 +20,11 @@ from tests.support.starters import StartSidecar
 from tests.support.waiting import eventually
 
 MIB: Final = 1 << 20
-STALLS: Final = 8
-STALL_S: Final = 0.4
+STALLS: Final = 4
+STALL_S: Final = 1.2
 BETWEEN_S: Final = 0.1
-# Nearly always a probe is under way, and none outlasts a stall.
-PROBED: Final = {"interval": "50ms", "fast_interval": "50ms", "timeout": "250ms"}
+# Nearly always a probe is under way, none outlasts a stall, and each has ten times what it takes.
+PROBED: Final = {"interval": "50ms", "fast_interval": "50ms", "timeout": "1s"}
 PROBE_TAKES_S: Final = 0.1
 CALLERS: Final = 10
 LARGE_BYTES: Final = 64 * MIB

@@ -156,12 +156,12 @@ def test_63_connection_that_never_sent_a_byte_is_closed_without_a_word(narrow: S
 
 def test_idle_connection_is_closed_without_a_word(narrow: Sidecar) -> None:
     with narrow.caller() as caller:
+        started_at = time.monotonic()
         caller.send(post("/tools/o.call"))
         caller.answer()
-        idle_since = time.monotonic()
 
         assert caller.rest() == b""
-    assert 0.6 <= time.monotonic() - idle_since < 5
+    assert 0.6 <= time.monotonic() - started_at < 8
 
 
 def test_slow_body_is_not_a_slow_head(narrow: Sidecar) -> None:

@@ -56,7 +56,7 @@ def upstream(loop_thread: LoopThread) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_calls_leave_nothing(
     upstream: Server, start_sidecar: StartSidecar, loop_thread: LoopThread
 ) -> None:
@@ -66,7 +66,7 @@ def test_calls_leave_nothing(
     resident_bytes = sidecar.resident_bytes()
 
     with Bystander(sidecar) as bystander:
-        came += loop_thread.run(load.run(sidecar.port, CALLS), timeout_s=120)
+        came += loop_thread.run(load.run(sidecar.port, CALLS), timeout_s=240)
 
     assert came == Counter({b"as expected": CALLS + CALLS // 10})
     assert _grown_bytes(sidecar, resident_bytes) < MOST_GROWN_BYTES

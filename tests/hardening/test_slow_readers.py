@@ -29,6 +29,7 @@ SIZE: Final = 50
 MOST_EACH_BYTES: Final = MIB
 CALLS: Final = 50
 PIECE: Final = b"x" * 64 * KIB
+IDLE_S: Final = 3
 ROOM: Final = {"max_connections": 4 * SIZE, "max_requests": 4 * SIZE}
 IMPATIENT: Final = {"limits": {"idle": "500ms", "head_timeout": "500ms"}}
 # The kernel takes some MiB of an answer that nobody reads. Around that, every state is met: all of
@@ -90,7 +91,7 @@ def test_reader_of_an_endless_answer_that_takes_nothing_is_cut(
     start_origin: StartOrigin, start_sidecar: StartSidecar
 ) -> None:
     sidecar = start_sidecar(
-        server("o", start_origin().url), large(start_origin(endless).url, idle_timeout="3s")
+        server("o", start_origin().url), large(start_origin(endless).url, idle_timeout=f"{IDLE_S}s")
     )
     before = settled_holdings(sidecar)
     sidecar.forget_peak()
@@ -99,7 +100,7 @@ def test_reader_of_an_endless_answer_that_takes_nothing_is_cut(
     with _readers(sidecar, [0] * SIZE):
         settled(sidecar.resident_bytes)
         with Bystander(sidecar) as bystander:
-            assert eventually(lambda: holdings(sidecar).busy == 0)
+            assert eventually(lambda: holdings(sidecar).busy == 0, within_s=10 * IDLE_S)
         assert_back(sidecar, before)
 
     each_bytes = (sidecar.peak_bytes() - resident_bytes) / SIZE

@@ -16,9 +16,10 @@ async def test_killed_and_back_under_events_each_is_seen_once(start_redis: Start
     redis = start_redis(keeps=True)
     async with Party(redis.url, "a").running() as a, Party(redis.url, "b").running() as b:
         await until(connected(a, b))
+        over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(a.publish_for(2.5, every_s=0.01))
-            tasks.create_task(b.publish_for(2.5, every_s=0.01))
+            tasks.create_task(a.publish_until(over, every_s=0.01))
+            tasks.create_task(b.publish_until(over, every_s=0.01))
             for _ in range(2):
                 await more(a, 30)
                 await asyncio.to_thread(redis.dies)
@@ -26,6 +27,7 @@ async def test_killed_and_back_under_events_each_is_seen_once(start_redis: Start
                 await more(a, 10)
                 await asyncio.to_thread(redis.comes_up)
                 await until(connected(a, b))
+            over.set()
         await until(lambda: len(a.got) >= len(a.published + b.published) <= len(b.got))
         await until(lambda: redis.length(KEY) >= len(a.published + b.published))
 

@@ -9,7 +9,7 @@ from tests.support.loop_thread import LoopThread
 from tests.support.messages import get, message, post
 from tests.support.origin import Ending, Origin
 from tests.support.scripts import holds, streams
-from tests.support.sidecar import server
+from tests.support.sidecar import Sidecar, server
 from tests.support.starters import StartOrigin, StartSidecar
 from tests.support.waiting import eventually
 
@@ -82,7 +82,7 @@ def test_call_that_waits_in_the_queue_is_forgotten(
             impatient.wait_until_read()
         # There is one place in the queue: a call is refused until the one before is forgotten.
         patient.send(post("/tools/o.call", body=b"patient"))
-        while patient_refused(patient):
+        while patient_refused(patient, sidecar):
             patient.send(post("/tools/o.call", body=b"patient"))
         gate.open()
 
@@ -90,9 +90,10 @@ def test_call_that_waits_in_the_queue_is_forgotten(
     assert b"impatient" not in [bytes(call.body) for call in origin.calls]
 
 
-def patient_refused(patient: Caller) -> bool:
+def patient_refused(patient: Caller, sidecar: Sidecar) -> bool:
     """Whether a 429 is there; a call that waits in the queue says nothing."""
     patient.wait_until_read()
+    sidecar.get("/livez")  # what was read before has been queued or refused by now
     return patient.has_something(within_s=0.2) and patient.answer().status == 429
 
 

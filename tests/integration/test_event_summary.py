@@ -20,9 +20,10 @@ from tests.support.starters import StartOrigin, StartSidecar
 
 CALL: Final = "/tools/o.call"
 MIB: Final = 1024**2
-SLOWEST_S: Final = 0.25  # of a call beside a query; 2 ms is usual, so this is lenient
-
-HELD_UP_S: Final = 0.03  # at the best of three
+SLOWEST_S: Final = 0.2  # ten times the 20 ms that a query may hold up a call
+LONG: Final = "w" * 190  # makes long events, of which so many would hold up a call much longer
+BATCH: Final = 50
+TIMES: Final = 3  # what the machine is busy with holds up one, a query each of them
 
 
 @pytest.fixture
@@ -131,8 +132,12 @@ def test_odd_name_of_a_trace_is_found(
     assert (said["trace_id"], said["total_events"]) == (odd, 1)
 
 
-def slowest_call_s(sidecar: Sidecar, question: str) -> float:
-    """Of the calls that are made while a question is answered."""
+def held_up_s(sidecar: Sidecar, question: str) -> float:
+    """How long a question holds up the slowest call beside it, at the best of some times."""
+    return min(_slowest_call_s(sidecar, question) for _ in range(TIMES))
+
+
+def _slowest_call_s(sidecar: Sidecar, question: str) -> float:
     took_s = [0.0]
     with ThreadPoolExecutor(1) as pool, sidecar.caller() as caller:
         answered = pool.submit(sidecar.get, question)
@@ -155,19 +160,20 @@ def test_large_journal_is_read_beside_calls(
     sidecar = start_sidecar(server("o", origin.url), settings=settings)
 
     for question in ("trace_id=nobody-s", "server=nobody-s", "status=pending"):
-        assert slowest_call_s(sidecar, f"/events?format=json&{question}") < SLOWEST_S
+        assert held_up_s(sidecar, f"/events?format=json&{question}") < SLOWEST_S
 
 
-@pytest.mark.parametrize("question", ["/events?format=json&limit=10000", "/events/w/summary"])
+@pytest.mark.parametrize(
+    "question", ["/events?format=json&limit=10000", f"/events/{LONG}/summary"], ids=["all", "sum"]
+)
 def test_many_events_are_added_up_beside_calls(
     origin: Origin, start_sidecar: StartSidecar, question: str
 ) -> None:
     sidecar = start_sidecar(server("o", origin.url))
     with sidecar.caller() as caller:
-        for _ in range(10_000):
-            caller.send(post(CALL, b"X-Chora-Trace-Id: w"))
-            caller.answer()
+        for _ in range(10_000 // BATCH):
+            caller.send(post(CALL, b"X-Chora-Trace-Id: " + LONG.encode()) * BATCH)
+            for _ in range(BATCH):
+                caller.answer()
 
-    slowest_s = min(slowest_call_s(sidecar, question) for _ in range(3))
-
-    assert slowest_s < HELD_UP_S
+    assert held_up_s(sidecar, question) < SLOWEST_S

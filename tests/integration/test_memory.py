@@ -128,6 +128,7 @@ def test_hundred_slow_readers_stay_within_the_water_marks(
     callers = [sidecar.caller(receive_buffer_bytes=65_536) for _ in range(100)]
     for caller in callers:
         caller.send(get("/servers/o/large"))
+    assert eventually(lambda: len(fountains) == len(callers))
     _settled(lambda: sum(fountain.sent_bytes for fountain in fountains))
 
     grown = sidecar.peak_bytes() - before

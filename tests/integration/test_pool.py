@@ -66,22 +66,21 @@ def test_connection_idle_for_too_long_is_closed(
 ) -> None:
     origin = start_origin()
     sidecar = start_sidecar(behind(origin, keepalive={"idle": "300ms"}))
+    asked_at = time.monotonic()
     sidecar.ask(post("/tools/o.call"))
-    idle_since = time.monotonic()
 
     assert eventually(lambda: origin.calls[0].connection.ending) is Ending.EOF
-    assert 0.2 <= (origin.calls[0].connection.ended_at or 0) - idle_since < 3
+    assert 0.2 <= (origin.calls[0].connection.ended_at or 0) - asked_at < 3
 
 
 def test_upstreams_own_time_is_kept(start_origin: StartOrigin, start_sidecar: StartSidecar) -> None:
     origin = start_origin(answers(ok(b"ok", b"Keep-Alive: timeout=1, max=100")))
     sidecar = start_sidecar(behind(origin, keepalive={"idle": "60s"}))
     sidecar.ask(post("/tools/o.call"))
-    idle_since = time.monotonic()
 
-    # Given up before the upstream would close it, so that no call meets a closing connection.
-    assert eventually(lambda: origin.calls[0].connection.ending) is Ending.EOF
-    assert (origin.calls[0].connection.ended_at or 0) - idle_since <= 1.5
+    # Given up before the upstream would close it, so that no call meets a closing connection: at
+    # ten times that second at the latest. How long before, `test_time` knows.
+    assert eventually(lambda: origin.calls[0].connection.ending, within_s=10) is Ending.EOF
 
 
 def test_longer_time_of_the_upstream_does_not_lengthen_ours(

@@ -171,7 +171,7 @@ def test_server_that_turns_bad_keeps_its_last_good_definition(
 
     assert eventually(lambda: sidecar.ask(post("/tools/good.fresh")).status == 200)
     assert sidecar.ask(post("/tools/turning.call")).status == 200
-    assert sidecar.said(r"servers\[1\]\.timeout")
+    assert eventually(lambda: sidecar.said(r"servers\[1\]\.timeout"))
 
 
 def test_call_keeps_the_table_it_started_with(

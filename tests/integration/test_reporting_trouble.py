@@ -186,6 +186,7 @@ def test_file_that_cannot_be_had_is_a_problem_and_no_more(
     assert sidecar.ask(post(CALL)).status == 200
 
     assert eventually(lambda: "cannot write" in problems(sidecar).get("access_log", ""))
+    assert eventually(lambda: sidecar.said("cannot write.*\n"))
     assert len([line for line in sidecar.stderr.splitlines() if "cannot write" in line]) == 1
 
 

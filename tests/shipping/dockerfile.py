@@ -22,7 +22,7 @@ from tests.support.sidecar import ROOT, environment
 DOCKERFILE: Final = ROOT / "Dockerfile"
 _INSTALLED_AT: Final = "/opt/toolproxy"
 _PATH_OF_THE_BASE: Final = "/usr/local/bin:/usr/bin:/bin"
-_STEP_WITHIN_S: Final = 240.0
+_STEP_WITHIN_S: Final = 600.0
 _COMMENT: Final = re.compile(r"^\s*#.*\n", re.MULTILINE)
 
 

@@ -17,7 +17,7 @@ from tests.support.sidecar import registry, server
 from tests.support.starters import StartOrigin
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.sockets, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sockets, pytest.mark.slow, pytest.mark.timeout(900)]
 
 USED_BY_A_RUN = "proxy.__main__, proxy.demo, proxy.registry.offload, uvloop"
 USED_BY_A_HEALTH_CHECK = "http.client, os, sys"

@@ -53,6 +53,11 @@ class Party:
             self.publish()
             await asyncio.sleep(every_s)
 
+    async def publish_until(self, over: asyncio.Event, *, every_s: float) -> None:
+        while not over.is_set():
+            self.publish()
+            await asyncio.sleep(every_s)
+
     def has_seen_once(self, *parties: "Party") -> bool:
         return self.times_seen == Counter(each for party in parties for each in party.published)
 

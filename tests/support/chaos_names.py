@@ -32,17 +32,17 @@ class Names:
         written.write_text("".join(lines))
         written.replace(self._path)
 
-    def are_asked_for(self, *names: str, within_s: float = 10.0) -> bool:
-        """Whether all of them are, from now on and before long."""
-        before = {name: self._times_asked(name) for name in names}
+    def are_asked_for(self, *names: str) -> bool:
+        """Whether all of them are, from now on and before long: each is, every 5 s."""
+        before = {name: self.times_asked(name) for name in names}
         return eventually(
-            lambda: all(self._times_asked(name) > times for name, times in before.items()),
-            within_s=within_s,
+            lambda: all(self.times_asked(name) > times for name, times in before.items()),
+            within_s=50,
         )
 
     def was_asked_for(self, name: str) -> bool:
         """Whether it was, or is before long."""
-        return eventually(lambda: self._times_asked(name) > 0)
+        return eventually(lambda: self.times_asked(name) > 0)
 
-    def _times_asked(self, name: str) -> int:
+    def times_asked(self, name: str) -> int:
         return self._asked_path.read_text().count(f"{name}.test\n")

@@ -91,7 +91,8 @@ class Conversation:
         script = self._upstream.script_for(target.partition("?")[0])
         for step in script.steps:
             self._play(step, script.gate)
-        self._note("answered")
+        if step[0] != "answer":
+            self._note("answered")
 
     def _take_body(self, named: dict[str, str]) -> None:
         self._some(int(named.get("content-length", "0")))
@@ -103,6 +104,7 @@ class Conversation:
     def _play(self, step: Step, gate: threading.Event) -> None:
         match step:
             case ["answer", int(status)]:
+                self._note("answered")  # before: the next call may come before we go on
                 self._peer.sendall(_answer(status, self._upstream.name, self._call))
             case ["send", str(octets)]:
                 self._peer.sendall(octets.encode("latin-1"))

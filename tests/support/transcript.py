@@ -21,7 +21,8 @@ from proxy.data_plane.upstream import Upstream
 from proxy.registry.cluster import Cluster, Witness
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import LoadRules, load
-from proxy.registry.snapshot import Snapshot, Surroundings, adopt, succeed
+from proxy.registry.snapshot import Snapshot, adopt, succeed
+from proxy.registry.surroundings import Surroundings
 from proxy.registry.tls import TlsContexts
 from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.head import RequestHead

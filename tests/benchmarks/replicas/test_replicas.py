@@ -13,6 +13,7 @@ from tests.benchmarks.commands import benchmarks
 
 @pytest.mark.slow
 @pytest.mark.sockets
+@pytest.mark.timeout(180)
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 def test_a_scene_leaves_figures_a_course_a_table_and_a_chart(tmp_path: Path) -> None:
     few = ("--case", "slow", "--peer", f"{NGINX.key},{LEAST.key}", "--rate", "200")

@@ -73,7 +73,7 @@ async def test_application_shows_its_key_in_one_of_two_fields(
 ) -> None:
     visitor = await seen(desk(KEYS), fields)
 
-    assert (visitor.subject, visitor.application, visitor.spent) == ("ci", "ci", {spent})
+    assert (visitor.subject, visitor.application, visitor.spent) == ("ci", "ci", frozenset({spent}))
     assert visitor.may_call(b"o.x")
     assert not visitor.may_call(b"p.x")
 
@@ -107,7 +107,11 @@ async def test_token_says_who_and_in_which_teams(*, remembers: bool) -> None:
 
     visitor = await seen(at, {b"authorization": b"Bearer good", b"x-api-key": b"upstream's own"})
 
-    assert (visitor.subject, visitor.teams, visitor.spent) == ("ann", {"web"}, set())
+    assert (visitor.subject, visitor.teams, visitor.spent) == (
+        "ann",
+        frozenset({"web"}),
+        frozenset(),
+    )
     assert visitor.calls_everything
 
 
@@ -116,7 +120,10 @@ async def test_key_that_is_shown_twice_is_spent_twice() -> None:
         desk(KEYS), {b"x-api-key": b"key-of-ci", b"authorization": b"Bearer key-of-ops"}
     )
 
-    assert (visitor.application, visitor.spent) == ("ci", {b"x-api-key", b"authorization"})
+    assert (visitor.application, visitor.spent) == (
+        "ci",
+        frozenset({b"x-api-key", b"authorization"}),
+    )
 
 
 async def test_token_that_is_refused_says_why_to_the_log_alone() -> None:
@@ -135,8 +142,12 @@ async def test_application_speaks_for_somebody() -> None:
         {b"authorization": b"Bearer good", b"x-api-key": b"key-of-ci"},
     )
 
-    assert (visitor.subject, visitor.application, visitor.teams) == ("ann", "ci", {"web"})
-    assert visitor.spent == {b"x-api-key"}
+    assert (visitor.subject, visitor.application, visitor.teams) == (
+        "ann",
+        "ci",
+        frozenset({"web"}),
+    )
+    assert visitor.spent == frozenset({b"x-api-key"})
     assert not visitor.may_call(b"p.x")
 
 

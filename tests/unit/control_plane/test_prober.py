@@ -8,7 +8,8 @@ from proxy.config.settings import Settings
 from proxy.control_plane import prober
 from proxy.control_plane.prober import Around, Prober
 from proxy.registry.load import LoadRules, load
-from proxy.registry.snapshot import Snapshot, Surroundings, succeed
+from proxy.registry.snapshot import Snapshot, succeed
+from proxy.registry.surroundings import Surroundings
 from proxy.registry.tls import TlsContexts
 from tests.support.transcript import resolves_nothing
 from tests.support.witness import Heard

@@ -80,8 +80,13 @@ async def test_child_is_gone_once_nobody_waits(
     hang = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     child_running(monkeypatch, hang)
 
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(load_elsewhere("x", RULES), 1)
+    loading = asyncio.get_running_loop().create_task(load_elsewhere("x", RULES))
+    async with asyncio.timeout(20):
+        while not (note.exists() and note.read_text()):  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.005)
+    loading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loading
 
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
@@ -98,5 +103,5 @@ async def test_loop_is_not_held_up_by_2000_tools(tmp_path: Path) -> None:
             await asyncio.sleep(0.001)
             longest_s, before = max(longest_s, clock() - before), clock()
 
-    # 20 ms is the contract; the rest is for a busy machine that runs tests.
-    assert (len(loading.result().servers[0].tools), longest_s < 0.1) == (2000, True)
+    # 20 ms is the contract; ten times that is for a busy machine that runs tests.
+    assert (len(loading.result().servers[0].tools), longest_s < 0.2) == (2000, True)

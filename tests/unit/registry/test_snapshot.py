@@ -15,6 +15,7 @@ from proxy.registry.snapshot import (
     deadline_s,
     succeed,
 )
+from proxy.registry.surroundings import Surroundings
 from tests.support.witness import Heard
 
 RULES = LoadRules.of(Settings())

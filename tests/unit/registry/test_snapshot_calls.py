@@ -5,7 +5,8 @@ import pytest
 from proxy import errors
 from proxy.config.settings import Settings
 from proxy.registry.load import LoadRules, load
-from proxy.registry.snapshot import LiveServer, Snapshot, Surroundings, succeed
+from proxy.registry.snapshot import LiveServer, Snapshot, succeed
+from proxy.registry.surroundings import Surroundings
 from tests.support.witness import Heard
 
 AROUND = Surroundings(lambda _: "secret", lambda _: True, Heard())

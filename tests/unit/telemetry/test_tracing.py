@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 URL = "http://127.0.0.1:9"
 QUEUE = 2048
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0  # ten times the 2 s that the end waits
 
 
 class Moody(SpanExporter):
