@@ -31,6 +31,8 @@ class Verifier(Protocol):
 
     async def verify(self, token: bytes) -> Claims: ...
 
+    async def close(self) -> None: ...
+
 
 class Desk:
     """Everything by which somebody is recognised."""

@@ -12,11 +12,10 @@ from time import monotonic, time  # noqa: TID251 - tokens speak of dates
 from typing import Final
 
 from proxy import errors
-from proxy.admission.desk import Desk
+from proxy.admission.desk import Desk, Verifier
 from proxy.admission.opa import Opa, Question
 from proxy.admission.rates import Limit, Rates
 from proxy.admission.shared_rates import SharedRates
-from proxy.admission.tokens import Tokens
 from proxy.config.settings import Settings
 from proxy.events.bus_link import BusUnavailableError
 from proxy.policy.grants import Visitor
@@ -167,10 +166,13 @@ class Admission:
 
     # --- from one reading of the settings to the next ---
 
-    def _next_tokens(self, before: "Admission | None") -> Tokens | None:
+    def _next_tokens(self, before: "Admission | None") -> Verifier | None:
         rules = self.settings.auth.jwt
         if rules is None:
             return None
+        # PyJWT and cryptography take 90 ms and 10 MB: only where there are tokens.
+        from proxy.admission.tokens import Tokens  # noqa: PLC0415
+
         if before is not None and before.settings.auth.jwt == rules and rules.jwks_url:
             return before.tokens  # with the keys that it has; a file is read anew
         return Tokens(rules, time)

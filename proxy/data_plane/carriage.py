@@ -171,6 +171,8 @@ class Carriage:
         if self._copy is not None:
             self._copied = answer
             self._keep(body)
+            if self.due_at == FOREVER or answer.body_bytes > REMEMBERED_BYTES:
+                self._stop_keeping()
         if self._answer_chunked:
             body = chunk(body)
             if upstream.complete:
@@ -273,9 +275,13 @@ class Carriage:
         """For whoever asks for the same."""
         self._copied_bytes += len(payload)
         if self._copied_bytes > REMEMBERED_BYTES:
-            self._copy = None
+            self._stop_keeping()
         elif self._copy is not None:
             self._copy.append(payload)
+
+    def _stop_keeping(self) -> None:
+        """Nobody else will get this answer: it is too large, or has no end."""
+        self._copy = None
 
     def pause_request(self) -> None:
         """The upstream takes no more for now."""

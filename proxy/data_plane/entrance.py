@@ -182,9 +182,11 @@ class Entrance(Carriage):
         if not (key or route.coalesce) or not await self._gather(REMEMBERED_BYTES):
             return False
         body = self._gathered() if self._given is None else self._given
-        parts = (route.name.encode(), query, body)
+        parts = [route.name.encode(), query, body]
+        if not key:  # nobody has said that it is the same call, so it must be, in every field
+            parts.append(self._head.lines)
         digest = hashlib.sha256(b"".join([b"%d:%b" % (len(it), it) for it in parts])).digest()
-        repeats, scope = self._plane.repeats, self._scope()
+        repeats, scope = self._plane.repeats, self._scope(route)
         while True:
             try:
                 begun = repeats.begin(scope, key or digest, digest, _now())
@@ -225,11 +227,18 @@ class Entrance(Carriage):
             )
         return key
 
-    def _scope(self) -> bytes:
-        """Whose keys these are: nobody gets the answers of somebody else."""
-        visitor = self._visitor
+    def _scope(self, route: Route) -> bytes:
+        """Whose keys these are: nobody gets the answers of somebody else.
+
+        Whom the upstream would tell apart are others to us, too.
+        """
+        visitor, noted = self._visitor, self._head.noted
         who = f"{visitor.application}\0{visitor.subject}".encode()
-        return who if len(who) > 1 else self._client.caller.address
+        if len(who) == 1:
+            who = self._client.caller.address
+        shown = route.server.credentials - visitor.spent
+        passed_on = [b"\0%b: %b" % (name, noted[name]) for name in sorted(shown) if name in noted]
+        return who + b"".join(passed_on)
 
     def _answer_again(self, kept: Kept) -> None:
         self._record.status = kept.status
@@ -259,6 +268,11 @@ class Entrance(Carriage):
                 noted = {**noted, b"content-length": b"%d" % len(body)}
             kept = Kept(answer.status_line, answer.lines, body, answer.status, noted)
         self._plane.repeats.finish(call, kept, _now(), keep=self._keyed)
+
+    def _stop_keeping(self) -> None:
+        """Who waits for it makes a call of its own."""
+        super()._stop_keeping()
+        self._forget()
 
     def _forget(self) -> None:
         """It failed by our own fault, or nobody knows: the next equal call is made."""

@@ -55,10 +55,10 @@ class Exchange(Entrance):
             self._limit(route)
             if plane.admission is not None:
                 await self._clear(plane.admission, route, rest)
-            cluster = self._admit(route)
             asks_again = route.coalesce or b"idempotency-key" in self._head.noted
             if asks_again and await self._join(route, rest):
                 return
+            cluster = self._admit(route)
             if route.serial is not None or not cluster.gate.try_enter():
                 await self._take_turns(route, cluster)
             self._cluster = cluster

@@ -38,6 +38,8 @@ class Verifier:
             raise RefusedTokenError("expired")
         return self.claims
 
+    async def close(self) -> None: ...
+
 
 def desk(auth: Auth, tokens: Verifier | None = None) -> Desk:
     return Desk(auth, {}, tokens, lambda: WALL_S)

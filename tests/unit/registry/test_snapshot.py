@@ -10,7 +10,6 @@ from proxy.registry.load import LoadRules, load
 from proxy.registry.snapshot import (
     LiveServer,
     Snapshot,
-    Surroundings,
     adopt,
     deadline_s,
     succeed,
