@@ -30,7 +30,7 @@ from benchmarks.fresh import CONNECTIONS as IDLE_CONNECTIONS
 from benchmarks.fresh import measure_fresh
 from benchmarks.peers.peer import Peer, Running
 from benchmarks.peers.table import PEERS, SIZES
-from benchmarks.peers.toolproxy import JOURNAL, TEN_TOOLS
+from benchmarks.peers.toolproxy import JOURNAL, KEYED, TEN_TOOLS
 
 MANY: Final = 32
 
@@ -110,6 +110,10 @@ def _bodies(tool: str, turn: Turn) -> Round:
 
 def _one_of_its_tools(turn: Turn) -> Round:
     return load_small(wrk.SMALL, turn, tool="t0000")
+
+
+def _one_of_its_tools_with_a_key(turn: Turn) -> Round:
+    return load_small(wrk.KEYED, turn, tool="t0000")
 
 
 def _many_of_its_tools(turn: Turn) -> Round:
@@ -228,6 +232,18 @@ CASES: Final = (
         more=CPU,
         measure=_one_of_its_tools,
         peers=(TEN_TOOLS, JOURNAL),
+        base=TEN_TOOLS.key,
+        quick=False,
+    ),
+    Case(
+        key="keyed",
+        title="Anybody's calls against those of a known key with a rate limit",
+        how=f"{SMALL}, {MANY} connections, one and the same tool; all show the same key",
+        figures=OF_CALLS,
+        ratio=None,
+        more=CPU,
+        measure=_one_of_its_tools_with_a_key,
+        peers=(TEN_TOOLS, KEYED),
         base=TEN_TOOLS.key,
         quick=False,
     ),

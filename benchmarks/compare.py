@@ -10,7 +10,7 @@ from typing import Final
 from benchmarks.cases import CASES
 from benchmarks.figures import Measurements
 from benchmarks.peers.table import PEERS, SIZES
-from benchmarks.peers.toolproxy import COMPILED, JOURNAL, TOOLPROXY
+from benchmarks.peers.toolproxy import COMPILED, JOURNAL, KEYED, TOOLPROXY
 from benchmarks.report import Setting, case_tables, facts, not_comparable, where, write
 from benchmarks.rounds import Plan, measure
 from benchmarks.selection import named, take_the_field
@@ -19,7 +19,7 @@ _ROUNDS: Final = 5
 _SECONDS: Final = 1.5
 _QUICK_ROUNDS: Final = 1
 _QUICK_SECONDS: Final = 0.5
-_OURS: Final = {each.key for each in (TOOLPROXY, COMPILED, JOURNAL, *SIZES)}
+_OURS: Final = {each.key for each in (TOOLPROXY, COMPILED, JOURNAL, KEYED, *SIZES)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

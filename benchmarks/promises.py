@@ -31,7 +31,7 @@ from benchmarks.peers.envoy import LEAST_REQUEST as ENVOY_LEAST
 from benchmarks.peers.fastapi_httpx import FASTAPI
 from benchmarks.peers.nginx import NGINX
 from benchmarks.peers.peer import Peer
-from benchmarks.peers.toolproxy import JOURNAL, MANY_TOOLS, TEN_TOOLS
+from benchmarks.peers.toolproxy import JOURNAL, KEYED, MANY_TOOLS, TEN_TOOLS
 from benchmarks.processes import OTHER_CORES, on_cores
 from benchmarks.replicas.course import FAILED_AFTER, P99_AFTER
 from benchmarks.replicas.peers import EWMA, LEAST
@@ -226,6 +226,11 @@ PROMISES: Final = (
         "p99 at 32 connections with a journal: +",
         more("journal", P99, JOURNAL, TEN_TOOLS),
         Bar("<", 0.5, "ms"),
+    ),
+    Promise(
+        "CPU per call with an API key and a rate limit: +",
+        more("keyed", CPU, KEYED, TEN_TOOLS),
+        Bar("≤", 3, "µs"),
     ),
     Promise(
         f"CPU per delivery of an event ÷ nginx + Nchan's, {_FAN_OUT}",

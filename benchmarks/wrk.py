@@ -54,6 +54,8 @@ REAL_VARY: Final = REAL + _NO_TWO_ALIKE.format(
 )
 
 
+API_KEY: Final = "a-key-for-measuring"
+KEYED: Final = _POST + f'wrk.headers["X-API-Key"] = "{API_KEY}"\n'
 SESSION: Final = _POST + 'wrk.headers["X-Session"] = "4711"\n'
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from benchmarks.load.gates import ERRORS, MIN_RATE, PERCENTILES, Gate
 from benchmarks.load.request import PlanError, Request, Target, headers_of, octets_of
-from proxy.config.units import duration_s, rate_per_s
+from proxy.config.units import duration_s, rate
 
 # More than one process can do in any case.
 _MOST_CALLS_PER_S: Final = 1_000_000
@@ -100,7 +100,10 @@ def _span(flag: str, text: str) -> float:
 
 def _rate(text: str, flag: str = "--rate") -> float:
     try:
-        return float(text) if _NUMBER.fullmatch(text) else rate_per_s(text)
+        if _NUMBER.fullmatch(text):
+            return float(text)
+        amount, span_s = rate(text)
+        return amount / span_s
     except ValueError as error:
         raise PlanError(f"{flag} {text}: {error}") from None
 

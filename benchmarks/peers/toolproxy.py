@@ -1,5 +1,6 @@
 """The sidecar: from this checkout as it is, compiled, and with ten or 100 000 tools."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from benchmarks.peers.builds import CHECKOUT, OURS
 from benchmarks.peers.peer import Peer, Place
 from benchmarks.peers.tools import TOOLS
 from benchmarks.processes import Launch
+from benchmarks.wrk import API_KEY
 
 EVERYTHING_ON: Final = CHECKOUT / "benchmarks" / "conf" / "everything.yaml"
 
@@ -122,6 +124,14 @@ _TEN_SETUP: Final = Setup(home=OURS.best_home, servers=ten_tools, endpoints=1, f
 _JOURNAL_SETUP: Final = Setup(
     home=OURS.best_home, servers=ten_tools, endpoints=1, flags=_CALLS_ONLY, journal=True
 )
+_DIGEST: Final = hashlib.sha256(API_KEY.encode()).hexdigest()
+_ASKED: Final = f"auth.api_keys=[{{name: bench, sha256: {_DIGEST}, rate: 1000000/s}}]"
+_KEYED_SETUP: Final = Setup(
+    home=OURS.best_home,
+    servers=ten_tools,
+    endpoints=1,
+    flags=(*_CALLS_ONLY, "--set", _ASKED),
+)
 _MANY_SETUP: Final = Setup(home=OURS.best_home, servers=many_tools, endpoints=1, flags=_CALLS_ONLY)
 
 TOOLPROXY: Final = Peer(
@@ -172,4 +182,14 @@ JOURNAL: Final = Peer(
     missing=lambda: None,
     version=_JOURNAL_SETUP.version,
     launch=_JOURNAL_SETUP.launch,
+)
+KEYED: Final = Peer(
+    key="keyed",
+    kin="toolproxy",
+    title="toolproxy, API key and rate limit",
+    colour="#c98a2f",
+    apart="as with 10 tools; callers show an API key, which has a rate limit",
+    missing=lambda: None,
+    version=_KEYED_SETUP.version,
+    launch=_KEYED_SETUP.launch,
 )

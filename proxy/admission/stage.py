@@ -93,7 +93,7 @@ class Admission:
                 sensitivity=spec.sensitivity_level or server.sensitivity_level,
                 parameters=parameters,
                 request_id=request_id.decode(),
-                client_ip=address.decode(),
+                client_ip=address.decode("ascii", "replace"),
                 timestamp=self._calendar.now().decode(),
             )
         )
@@ -149,7 +149,7 @@ class Admission:
         if visitor.rate is not None:
             yield Limit(f"key:{visitor.application}", "key", visitor.rate)
         if each is not None:
-            who = visitor.subject or address.decode()
+            who = visitor.subject or address.decode("ascii", "replace")
             yield Limit(f"caller:{visitor.application}:{who}", "caller", each)
         if spec.rate is not None:
             yield Limit(f"server:{spec.namespace}", "server", spec.rate)

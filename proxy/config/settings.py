@@ -153,7 +153,9 @@ def _from_flags(flags: Mapping[str, str]) -> Iterator[Override]:
 
 
 def _parsed(value: str) -> object:
-    """A value as YAML; what is none, such as `*` or `[::1]:8080`, is text."""
+    """A value as YAML; what is none, such as `*` or `[::1]:8080`, is text, and so is `-`."""
+    if value == "-":
+        return value
     try:
         return read_document(value).root
     except DocumentError:

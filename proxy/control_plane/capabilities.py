@@ -134,13 +134,12 @@ def plain(content: object) -> Document:
 
 def server_document(seen: Seen, settings: Settings, generator_count: int) -> dict[str, object]:
     """What this sidecar is, can, and allows."""
-    rated = any(server.spec.rate or any(t.spec.rate for t in tools) for server, tools in seen.tools)
     passthrough = any(server.spec.passthrough for server, _ in seen.tools)
     return {
         "name": "toolproxy",
         "version": _VERSION,
         "mcp_version": _MCP_VERSION,
-        "features": features_of(settings, passthrough=passthrough, rated=rated),
+        "features": features_of(settings, passthrough=passthrough, rated=seen.table.rated),
         "limits": limits_of(settings),
         "runtime": {
             "python_version": platform.python_version(),

@@ -5,11 +5,12 @@ how an upstream's document came here.
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from proxy.control_plane.catalog import Pauses, encoded
+from proxy.control_plane.catalog import Pauses, encoded, in_order
 from proxy.control_plane.upstream_documents import Generator
 from proxy.policy.grants import Visitor
 from proxy.registry.model import Dependencies
@@ -66,7 +67,7 @@ async def entries_of(
         name = f"{namespace}.{short}"
         if name not in found and visitor.may_call(name.encode()):
             found[name] = Entry(name, None, generator)
-    return sorted(found.values())
+    return await in_order(tuple(found.values()), attrgetter("name"))
 
 
 def _written(dependencies: Dependencies | None) -> dict[str, object] | None:
@@ -80,7 +81,11 @@ def _written(dependencies: Dependencies | None) -> dict[str, object] | None:
         "credentials_required": dependencies.credentials_required,
         "optional_services": dependencies.optional_services,
         # What is not known is left out: readers take twice p95 for a time limit.
-        "expected_latency_ms": {key: ms for key, ms in expected.items() if ms is not None},
+        "expected_latency_ms": {
+            key: int(ms) if ms.is_integer() else ms
+            for key, ms in expected.items()
+            if ms is not None
+        },
         "stability": dependencies.stability,
         "concurrency_safe": dependencies.concurrency_safe,
     }

@@ -44,7 +44,7 @@ class Page(NamedTuple):
     limit: int
 
 
-class _Watch:
+class Watch:
     """Writes a moment alike in each answer, or a list would seem new each time."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class _Watch:
 
 
 def add_routes(app: web.Application, catalog: Catalog) -> None:
-    watch = _Watch()
+    watch = Watch()
 
     async def servers(request: web.Request) -> web.StreamResponse:
         page, visitor = page_of(request), visitor_of(request)

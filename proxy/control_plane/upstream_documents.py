@@ -28,8 +28,12 @@ _LOG = logging.getLogger("toolproxy.capabilities")
 _MOST_BYTES: Final = 1024 * 1024
 _PATIENCE_S: Final = 2.0
 _KEPT_FOR_S: Final = 60.0
+_FAILED_FOR_S: Final = 5.0
 _AT_ONCE: Final = 16
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+_FAILED: Final = frozenset({"unreachable", "unusable"})
+_LONG_AGO: Final = float("-inf")
 
 Deny = Callable[[], tuple[str, ...]]
 
@@ -54,7 +58,7 @@ class Known(NamedTuple):
     url: str
     status: str  # merged, pending, unreachable, unusable
     generators: dict[str, Generator]
-    at: float = 0.0
+    at: float = _LONG_AGO
 
 
 class UnusableError(ValueError):
@@ -83,13 +87,18 @@ class UpstreamDocuments:
             for server in servers
             if server.spec.capabilities_url
         }
-        asking = [
-            self._ask(server)
-            for server in servers
-            if server.spec.namespace in urls and not self._is_known(server)
-        ]
-        if asking:
-            await asyncio.wait(asking, timeout=_PATIENCE_S)
+        awaited: list[asyncio.Task[None]] = []
+        for server in servers:
+            if server.spec.namespace not in urls:
+                continue
+            known = self._of(server.spec.namespace, urls[server.spec.namespace])
+            failed = known.status in _FAILED
+            if self._clock() - known.at > (_FAILED_FOR_S if failed else _KEPT_FOR_S):
+                task = self._ask(server)
+                if not failed:  # nobody waits for one that was away a moment ago
+                    awaited.append(task)
+        if awaited:
+            await asyncio.wait(awaited, timeout=_PATIENCE_S)
         return {name: self._of(name, url) for name, url in urls.items()}
 
     async def close(self) -> None:
@@ -100,14 +109,6 @@ class UpstreamDocuments:
     def _of(self, name: str, url: str) -> Known:
         known = self._known.get(name)
         return known if known is not None and known.url == url else Known(url, "pending", {})
-
-    def _is_known(self, server: LiveServer) -> bool:
-        known = self._known.get(server.spec.namespace)
-        return (
-            known is not None
-            and known.url == server.spec.capabilities_url
-            and self._clock() - known.at < _KEPT_FOR_S
-        )
 
     def _ask(self, server: LiveServer) -> asyncio.Task[None]:
         """A task of its own, which goes on when who asked has left."""

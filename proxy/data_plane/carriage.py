@@ -36,6 +36,7 @@ FOREVER: Final = float("inf")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EMPTY_OBJECT: Final = b"{}"  # servers of the chora family expect an object
 _REPLAY_BYTES: Final = 64 * 1024
+_MOST_HELD_BYTES: Final = 256 * 1024 * 1024  # of bodies that are being read, of all callers
 REMEMBERED_BYTES: Final = 256 * 1024  # of a body or an answer, for whoever asks for the same again
 _EVENT_STREAM: Final = re.compile(rb"\r\ncontent-type:[ \t]*text/event-stream", re.IGNORECASE)
 
@@ -49,7 +50,8 @@ class Carriage:
     _caller_full: bool = False  # it takes no more of the answer for now
     _continued: bool = False
     _visitor: Visitor = ANYBODY
-    _pieces: list[bytes] | None = None  # of the body, if it had to be read before the call could go
+    _read: bytearray | None = None  # of the body, if it has to be here before the call can go
+    _whole: bytes | None = None  # the same, once it is
     _gathering: bool = False
     _said: bytes = b""  # field lines of ours for the answer
     _copy: list[bytes] | None = None  # of the answer's body, while it is short enough
@@ -77,7 +79,7 @@ class Carriage:
         """Have the caller send its body, as far as must be known before the head can go."""
         # RFC 9110, 10.1.1: answered by us, now that there is somebody to send the body to.
         self._invite_body()
-        if self._request_chunked and route.wants_object and self._pieces is None:
+        if self._request_chunked and route.wants_object and not self._read:
             await self._client.body_begun()
 
     def _invite_body(self) -> None:
@@ -89,31 +91,50 @@ class Carriage:
 
     async def _gather(self, most_bytes: int) -> bool:
         """Have the whole body here; False when it is larger, and streams as ever."""
-        client = self._client
-        if self._pieces is None:
+        client, plane = self._client, self._plane
+        if self._whole is not None:
+            return len(self._whole) <= most_bytes
+        if self._read is None:
             if self._head.body_bytes > most_bytes:
                 return False
             self._invite_body()
-            self._pieces = [client.take_body()]
+            self._read = bytearray()
+            self._hold(client.take_body())
         self._gathering = True
-        while not client.body_complete and sum(map(len, self._pieces)) <= most_bytes:
+        while not client.body_complete and len(self._read) <= most_bytes:
+            if plane.held_bytes > _MOST_HELD_BYTES:
+                raise errors.NoRoomError(
+                    "Too many bodies are being read to be judged; come back later",
+                    retry_after_s=1,
+                )
             await client.body_more()
         self._gathering = False
         if not client.body_complete:
             client.pause_body()
-        return client.body_complete and len(self._gathered()) <= most_bytes
+            return False
+        self._whole = bytes(self._read)
+        return len(self._whole) <= most_bytes
+
+    def _hold(self, payload: bytes) -> None:
+        if self._read is not None:
+            self._read += payload
+            self._plane.held_bytes += len(payload)
+
+    def _let_go_of_body(self) -> None:
+        if self._read is not None:
+            self._plane.held_bytes -= len(self._read)
+            self._read = None
+        self._whole = None
 
     def _gathered(self) -> bytes:
         """What there is of the body."""
-        if self._pieces is None:
-            return self._client.take_body()
-        if len(self._pieces) > 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0]
+        if self._whole is not None:
+            return self._whole
+        return self._client.take_body() if self._read is None else bytes(self._read)
 
     def _put(self, body: bytes) -> None:
         """This is the body from now on, whatever the caller sent."""
-        self._pieces = [body]
+        self._whole = body
         self._head = as_json(self._head, len(body))
         self._request_chunked = False
 
@@ -141,9 +162,9 @@ class Carriage:
             )
         answer = upstream.begin(self, bodiless=onward.method == b"HEAD")
         self._upstream = upstream
-        if self._record.attempts > 1 or self._pieces is not None:
+        if self._record.attempts > 1 or self._read is not None or self._whole is not None:
             client.resume_body()
-            self._pieces = None
+            self._let_go_of_body()
         self._record.request_bytes = len(body)
         if self._replay is not None:
             self._replay = body if len(body) <= _REPLAY_BYTES else None
@@ -228,8 +249,7 @@ class Carriage:
         if not self._answer_over:  # afterwards the rest has so long in all
             self._moved_at = self._plane.now
         if upstream is None:
-            if self._pieces is not None:
-                self._pieces.append(payload)
+            self._hold(payload)
             return
         data = self._chunked(payload) if self._request_chunked else payload
         if self._replay is not None:

@@ -122,9 +122,9 @@ class Door:
         return Caller(address.encode(), b"http", self.plane.via, trusted=trusted)
 
     def handler(self, head: RequestHead, connection: Downstream) -> Handler:
-        if self.entry.hosts or b"origin" in head.noted:
-            self._admit(head)
         target = head.target
+        if self.entry.hosts or b"origin" in head.noted or target.startswith(routing.SERVERS):
+            self._admit(head)
         if connection.operator and self.operators is not None:
             return self._controlled(head, connection, self.operators)
         if target.startswith(_CALLS):
@@ -154,12 +154,21 @@ class Door:
                 raise errors.OriginNotAllowedError(
                     "Pages of this origin may not call here; cors.origins in the settings says who"
                 )
+        elif head.target.startswith(routing.SERVERS) and self._is_embedded(head):
+            raise errors.OriginNotAllowedError(
+                "Pages elsewhere may not load this; cors.origins in the settings says whose may"
+            )
         if (
             self.entry.hosts
             and head.target not in _PROBES
             and not browser.host_allowed(head.authority, self.entry.hosts)
         ):
             raise errors.ForbiddenError("This Host is not served; allowed_hosts in the settings is")
+
+    def _is_embedded(self, head: RequestHead) -> bool:
+        """Does a page elsewhere make a browser load it, as an image or a frame?"""
+        anybody = self.entry.origins is not None and b"*" in self.entry.origins.origins
+        return not anybody and browser.is_embedded(head.lines)
 
     def _own_options(self, head: RequestHead) -> bytes | None:
         """The fields of our own answer to OPTIONS; None when it is for the upstream to answer."""

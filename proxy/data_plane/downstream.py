@@ -139,8 +139,10 @@ class Downstream(Intake):
                 await self._wait()
             handler = self._handler_of(cast("RequestHead", self._head))
             if handler is not None:
-                await handler.run()
-                self._handler = None
+                try:
+                    await handler.run()
+                finally:
+                    self._handler = None  # else: a circle, with the body that it has gathered
                 if self._body_paused:  # by an upstream that is gone, or a second try that failed
                     self.resume_body()
             if not self.stays_open() or self._transport.is_closing():

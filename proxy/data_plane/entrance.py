@@ -17,7 +17,7 @@ from proxy.policy.grants import Visitor
 from proxy.policy.repeats import Call, Kept, Mismatch
 from proxy.registry.snapshot import Route
 from proxy.wire.fields import one_visible
-from proxy.wire.forwarding import addressed
+from proxy.wire.forwarding import addressed, client_address
 from proxy.wire.head import ResponseHead
 from proxy.wire.invocation import read_invocation
 
@@ -146,7 +146,7 @@ class Entrance(Carriage):
         if admission.judges(server.namespace):
             await self._judge(admission, route, query)
         if admission.counts(visitor, route):
-            address = self._client.caller.address
+            address = client_address(self._head, self._client.caller)
             if admission.counts_together:
                 self._said = await admission.count_together(visitor, address, route)
             else:
@@ -170,7 +170,8 @@ class Entrance(Carriage):
                 f"Under a policy the body may have {_JUDGED_BYTES} bytes"
             )
         self._given = given = self._gathered()
-        address, request_id = self._client.caller.address, self._trace.request_id
+        address = client_address(self._head, self._client.caller)
+        request_id = self._trace.request_id
         self._put(await admission.judge(self._visitor, route, given, address, request_id))
         self._look_at_clock(route)
 
@@ -235,7 +236,7 @@ class Entrance(Carriage):
         visitor, noted = self._visitor, self._head.noted
         who = f"{visitor.application}\0{visitor.subject}".encode()
         if len(who) == 1:
-            who = self._client.caller.address
+            who = client_address(self._head, self._client.caller)
         shown = route.server.credentials - visitor.spent
         passed_on = [b"\0%b: %b" % (name, noted[name]) for name in sorted(shown) if name in noted]
         return who + b"".join(passed_on)

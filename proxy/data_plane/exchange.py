@@ -177,6 +177,8 @@ class Exchange(Entrance):
 
     def _let_go(self, pool: Pool, upstream: Upstream) -> None:
         self._upstream = None
+        if self._copy is not None and upstream.trailers:
+            self._stop_keeping()  # they can't be sent again
         if not self._client.body_complete:
             upstream.reusable = False  # it waits for the rest of this request
         pool.give_back(upstream, self._plane.now)
@@ -298,8 +300,8 @@ class Exchange(Entrance):
         cluster = self._cluster
         if self._made is not None:
             self._forget()
-        if self._pieces is not None:
-            self._pieces = None  # what is in a circle with its connection is not freed for long
+        if self._read is not None:
+            self._let_go_of_body()
         if self._serial is not None:
             self._serial.leave()
         if cluster is None:

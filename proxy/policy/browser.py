@@ -3,7 +3,11 @@
 Knows the Fetch standard's CORS fields and DNS rebinding. Knows nothing of connections or tools.
 """
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
+
+_ELSEWHERE: Final = re.compile(rb"\r\nsec-fetch-site:[ \t]*(?:cross|same)-site", re.IGNORECASE)
+_NAVIGATION: Final = re.compile(rb"\r\nsec-fetch-dest:[ \t]*document", re.IGNORECASE)
 
 
 class CorsRules(NamedTuple):
@@ -19,6 +23,14 @@ def origin_allowed(origin: bytes, authority: bytes, rules: CorsRules) -> bool:
     """Is the page from here, or from where the settings allow?"""
     own = origin.lower() in {b"http://" + authority.lower(), b"https://" + authority.lower()}
     return own or origin in rules.origins or b"*" in rules.origins
+
+
+def is_embedded(lines: bytes) -> bool:
+    """Does a page of another origin load this, without saying so in `Origin`?
+
+    By Fetch Metadata (W3C), which pages can't set; to follow a link is nobody's but the user's.
+    """
+    return _ELSEWHERE.search(lines) is not None and _NAVIGATION.search(lines) is None
 
 
 def host_allowed(authority: bytes, allowed: frozenset[bytes]) -> bool:

@@ -134,6 +134,13 @@ def addressed(head: RequestHead, target: bytes) -> RequestHead:
     )
 
 
+def client_address(head: RequestHead, caller: Caller) -> bytes:
+    """Who calls: the peer, or whom a proxy that we trust says that it was called by."""
+    if not caller.trusted:
+        return caller.address
+    return head.noted.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip() or caller.address
+
+
 def _forwarded(head: RequestHead, caller: Caller) -> bytes:
     """`Via` and `X-Forwarded-*` behind a proxy that we trust."""
     noted = head.noted

@@ -12,22 +12,19 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from proxy.config.settings import Settings
 from proxy.data_plane.door import Door, Entry
 from proxy.data_plane.downstream import Downstream
 from proxy.data_plane.pool import Means, Pool, Pools
 from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
 from proxy.data_plane.upstream import Upstream
-from proxy.registry.cluster import Cluster, Witness
-from proxy.registry.endpoint import Endpoint
-from proxy.registry.load import LoadRules, load
-from proxy.registry.snapshot import Snapshot, adopt, succeed
-from proxy.registry.surroundings import Surroundings
+from proxy.registry.cluster import Cluster
+from proxy.registry.snapshot import Snapshot
 from proxy.registry.tls import TlsContexts
 from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.head import RequestHead
 from proxy.wire.reader import HeadLimits
 from tests.support.fake_transport import FakeTransport
+from tests.support.successor import successor
 from tests.support.witness import Heard
 
 ResultT = TypeVar("ResultT")
@@ -325,8 +322,7 @@ class FakeHandler:
     def pause_answer(self) -> None:
         self.told.append("pause")
 
-    def outlive(self, task: "asyncio.Task[None]") -> bool:
-        del task
+    def outlive(self, _: "asyncio.Task[None]") -> bool:
         return False
 
     def resume_answer(self) -> None:
@@ -336,20 +332,3 @@ class FakeHandler:
 async def resolves_nothing(name: str) -> tuple[str, ...]:
     """Transcripts have no names."""
     raise OSError(name)
-
-
-def successor(
-    old: Snapshot, witness: Witness, server: str, others: str = "", now: float = 0.0
-) -> tuple[Snapshot, list[Endpoint]]:
-    """The next table, adopted, and the endpoints that are gone; `others` are entries beside `o`."""
-    text = "servers:\n- namespace: o\n  name: origin\n  passthrough: true\n"
-    if "endpoints:" not in server:
-        text += "  endpoints: [http://10.0.0.9]\n"
-    if "tools:" not in server:
-        text += "  tools: [{name: call}, {name: again, idempotent: true}]\n"
-    text += "".join(f"  {line}\n" for line in server.splitlines()) + others
-    loaded = load(text.encode(), "registry.yaml", LoadRules.of(Settings()), {})
-    assert not loaded.findings, loaded.findings
-    around = Surroundings(lambda template: template, lambda name: name != "NOT_SET", witness)
-    *_, new = succeed(old, loaded, around)
-    return new, adopt(old, new, now)

@@ -6,6 +6,7 @@ from proxy.policy.browser import (
     CorsRules,
     cors_fields,
     host_allowed,
+    is_embedded,
     origin_allowed,
     preflight_fields,
 )
@@ -113,3 +114,19 @@ def test_preflight_says_what_may_be_sent(
         + said
         + b"Access-Control-Max-Age: 600\r\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "embedded"),
+    [
+        (b"", False),
+        (b"\r\nSec-Fetch-Site: same-origin", False),
+        (b"\r\nSec-Fetch-Site: none", False),
+        (b"\r\nsec-fetch-site: cross-site\r\nsec-fetch-dest: image", True),
+        (b"\r\nSec-Fetch-Site:same-site\r\nSec-Fetch-Mode: no-cors", True),
+        (b"\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: iframe", True),
+        (b"\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: document", False),
+    ],
+)
+def test_page_that_makes_a_browser_load_something_is_known(lines: bytes, *, embedded: bool) -> None:
+    assert is_embedded(lines) is embedded

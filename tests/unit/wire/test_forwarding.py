@@ -5,7 +5,9 @@ import pytest
 from proxy.wire.forwarding import (
     Caller,
     Onward,
+    addressed,
     as_json,
+    client_address,
     framing_fields,
     request_head,
 )
@@ -284,3 +286,31 @@ def test_head_that_comes_again_from_a_trusted_caller_says_so() -> None:
     plain, trusted = (request_head(head, ONWARD, each, TRACE) for each in (CALLER, TRUSTED))
 
     assert (b"9.9.9.9" in plain, b"9.9.9.9" in trusted) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "caller", "address"),
+    [
+        ((), CALLER, b"10.0.0.7"),
+        ((b"X-Forwarded-For: 1.1.1.1",), CALLER, b"10.0.0.7"),
+        ((), TRUSTED, b"10.0.0.7"),
+        ((b"X-Forwarded-For: ",), TRUSTED, b"10.0.0.7"),
+        ((b"X-Forwarded-For: 1.1.1.1",), TRUSTED, b"1.1.1.1"),
+        ((b"X-Forwarded-For: 6.6.6.6, 1.1.1.1",), TRUSTED, b"1.1.1.1"),
+    ],
+)
+def test_who_calls_is_the_peer_or_whom_a_trusted_one_names(
+    fields: tuple[bytes, ...], caller: Caller, address: bytes
+) -> None:
+    head = read_request(message(b"POST /x HTTP/1.1", b"Host: front", *fields))
+
+    assert client_address(head, caller) == address
+
+
+def test_request_for_something_else_is_the_same_but_for_its_target() -> None:
+    head = read_request(message(b"POST /x HTTP/1.1", b"Host: front", b"A: 1", b"Content-Length: 2"))
+
+    other = addressed(head, b"/y")
+
+    assert (other.target, head.target) == (b"/y", b"/x")
+    assert (other.lines, other.noted, other.body_bytes) == (head.lines, head.noted, 2)
