@@ -95,8 +95,9 @@ class Desk:
             return visitor, _FOREVER
         until = now + min(_REMEMBERED_S, claims.expires_at - self._wall())
         if visitor is None:
-            return Visitor(claims.subject, teams=claims.teams), until
-        return visitor.speaking_for(claims.subject, claims.teams), until
+            visitor = Visitor(claims.subject, teams=claims.teams, expires_at=claims.expires_at)
+            return visitor, until
+        return visitor.speaking_for(*claims), until
 
     def _by_key(self, noted: Mapping[bytes, bytes]) -> Visitor | None:
         if not self._keys:

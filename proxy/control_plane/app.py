@@ -124,6 +124,8 @@ def _finish(
         response.headers["Server"] = "toolproxy"
         for name in _IDS:
             response.headers[name] = request.headers.get(name, "")
+        if surfaces.desk().asks_who and "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "private, no-cache"  # it is for who asked
         if request.version < HttpVersion11 and not request.keep_alive:
             response.headers["Connection"] = "close"  # we answer as HTTP/1.1, where it must be said
         rules = surfaces.cors()

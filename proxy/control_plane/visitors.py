@@ -4,6 +4,7 @@ What is open, what is the operator's, and what shows only what the visitor may c
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from proxy.registry.live import LiveRegistry
 from proxy.registry.snapshot import LiveServer, LiveTool
 
 _VISITOR: Final = web.RequestKey("visitor", Visitor)
+_OPERATOR: Final = web.RequestKey("operator", bool)
 _CREDENTIALS: Final = ("X-API-Key", "Authorization")
 _OPEN: Final = frozenset({"/health", "/livez", "/readyz"})
 _OPERATORS: Final = frozenset({"/", "/metrics"})
@@ -48,6 +50,9 @@ class Sight(NamedTuple):
     visitor: Visitor
     registry: LiveRegistry
 
+    def is_over(self) -> bool:
+        return self.visitor.expires_at <= datetime.now(UTC).timestamp()
+
     def sees(self, facts: Facts) -> bool:
         server = self.registry.current.servers.get(facts.server.encode())
         if server is None or not sees_server(self.visitor, server):
@@ -64,9 +69,9 @@ def visitor_of(request: web.Request) -> Visitor:
 
 
 def sight_of(request: web.Request, registry: LiveRegistry) -> Sight | None:
-    """What they may see of events; None: everything."""
+    """What they may see of events; None: everything, which is for operators."""
     visitor = visitor_of(request)
-    return None if visitor.admin else Sight(visitor, registry)
+    return None if request.get(_OPERATOR, False) else Sight(visitor, registry)
 
 
 def sees_server(visitor: Visitor, server: LiveServer) -> bool:
@@ -90,9 +95,11 @@ def visits(audience: Audience, desk: Callable[[], Desk]) -> Middleware:
         resource = request.match_info.route.resource
         path = request.path if resource is None else resource.canonical
         if audience is Audience.OPERATORS:
+            request[_OPERATOR] = True
             return await handler(request)
         if audience is Audience.EVERYBODY_ELSE and _is_operators(path):
             raise errors.ToolNotFoundError(f"{path} is served to operators, on the admin listener")
+        visitor = ANYBODY
         if desk().asks_who:
             visitor = request[_VISITOR] = await _identified(request, desk(), path)
             if _is_operators(path) and not visitor.admin:
@@ -100,6 +107,7 @@ def visits(audience: Audience, desk: Callable[[], Desk]) -> Middleware:
                     f"{path} is for operators: use a key with 'admin: true', or the admin listener",
                     reason="not an admin key",
                 )
+        request[_OPERATOR] = visitor.admin and audience is Audience.EVERYBODY
         return await handler(request)
 
     return middleware

@@ -126,6 +126,7 @@ class Door:
         if self.entry.hosts or b"origin" in head.noted or target.startswith(routing.SERVERS):
             self._admit(head)
         if connection.operator and self.operators is not None:
+            self._admit_operator(head)
             return self._controlled(head, connection, self.operators)
         if target.startswith(_CALLS):
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
@@ -165,6 +166,18 @@ class Door:
         ):
             raise errors.ForbiddenError("This Host is not served; allowed_hosts in the settings is")
 
+    def _admit_operator(self, head: RequestHead) -> None:
+        """No key is asked for there, so no page may get there by a name of its own making."""
+        if (
+            browser.names_a_host(head.authority)
+            and browser.from_a_page(head.noted, head.lines)
+            and not browser.host_allowed(head.authority, self.entry.hosts)
+        ):
+            raise errors.ForbiddenError(
+                "Browsers reach this listener by its address or as localhost, or by a name that"
+                " allowed_hosts in the settings has"
+            )
+
     def _is_embedded(self, head: RequestHead) -> bool:
         """Does a page elsewhere make a browser load it, as an image or a frame?"""
         anybody = self.entry.origins is not None and b"*" in self.entry.origins.origins
@@ -200,6 +213,8 @@ class Door:
             self._sweep_timer.cancel()
         for connection in list(self._connections):
             connection.cut()
+        for task in list(self.plane.outliving):
+            task.cancel()
         self.plane.pools.close()
 
     def _sweep(self) -> None:
@@ -241,11 +256,12 @@ class Door:
         """Let every request finish that was accepted; False when time ran out for some."""
         self.draining = True
         self._emptied = self._loop.create_future()
-        if not self._connections:
-            return True
         try:
             async with asyncio.timeout(longest_s):
-                await self._emptied
+                if self._connections:
+                    await self._emptied
+                if self.plane.outliving:
+                    await asyncio.wait(self.plane.outliving)
         except TimeoutError:
             return False
         return True

@@ -13,7 +13,7 @@ from proxy.data_plane.carriage import REMEMBERED_BYTES, Carriage
 from proxy.data_plane.roles import Admission
 from proxy.policy import routing
 from proxy.policy.deadline import asked_timeout_s
-from proxy.policy.grants import Visitor
+from proxy.policy.grants import ANYBODY, Visitor
 from proxy.policy.repeats import Call, Kept, Mismatch
 from proxy.registry.snapshot import Route
 from proxy.wire.fields import one_visible
@@ -24,6 +24,7 @@ from proxy.wire.invocation import read_invocation
 INVOKE: Final = b"/api/v1/invoke"
 _KEY: Final = b"idempotency-key"
 _LONGEST_KEY: Final = 256
+_LONGEST_NAME: Final = 193  # namespace, dot and tool
 _JUDGED_BYTES: Final = 1024 * 1024
 _INVOCATION_BYTES: Final = 16 * 1024 * 1024
 _INVOCATION_S: Final = 30.0  # for its body, before it is known whose deadline holds
@@ -56,7 +57,7 @@ class Entrance(Carriage):
             await self._identify(admission)
         if self.wrapped:
             await self._unwrap()
-        if not self._visitor.calls_everything:
+        if self._visitor is not ANYBODY:
             self._check_grant()
 
     async def _identify(self, admission: Admission) -> None:
@@ -73,22 +74,23 @@ class Entrance(Carriage):
 
     def _check_grant(self) -> None:
         """By the name alone, so that nobody learns what there is that they may not call."""
-        visitor, target = self._visitor, self._head.target
+        visitor, target, table = self._visitor, self._head.target, self._plane.registry.current
         if target.startswith(routing.TOOLS):
             name = target[len(routing.TOOLS) :].partition(b"?")[0]
             allowed = visitor.may_call(name)
         else:
             name = target[len(routing.SERVERS) :].partition(b"?")[0].partition(b"/")[0]
             allowed = visitor.may_pass(name)
-        if allowed:
+        server = table.servers.get(routing.namespace_of(name))
+        if allowed and (server is None or visitor.belongs(server.spec.authorized_teams)):
             return
-        tool = self._plane.registry.current.tools.get(name)
+        tool, shown = table.tools.get(name), name[:_LONGEST_NAME].decode("ascii", "replace")
         if tool is not None:
             self._record.server, self._record.tool = tool.server.spec.namespace, tool.tool_name
         raise errors.ForbiddenError(
-            f"{visitor.subject} may not call {name.decode('ascii', 'replace')}: the grants of its"
-            " key ('allow') leave it out",
-            reason="not granted to this key",
+            f"{visitor.subject} may not call {shown}: the grants of its key ('allow') leave it out,"
+            " or it is for other teams ('authorized_teams')",
+            reason="of other teams" if allowed else "not granted to this key",
         )
 
     async def _unwrap(self) -> None:
@@ -137,12 +139,6 @@ class Entrance(Carriage):
     async def _clear(self, admission: Admission, route: Route, query: bytes) -> None:
         """Is the call theirs to make, by every rule there is for it?"""
         visitor, server = self._visitor, route.server.spec
-        if admission.asks_who and not visitor.belongs(server.authorized_teams):
-            raise errors.ForbiddenError(
-                f"{server.namespace} is for certain teams ('authorized_teams'), and"
-                f" {visitor.subject} is in none of them",
-                reason="in no authorized team",
-            )
         if admission.judges(server.namespace):
             await self._judge(admission, route, query)
         if admission.counts(visitor, route):

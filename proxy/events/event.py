@@ -78,6 +78,9 @@ class Sight(Protocol):
 
     def sees(self, facts: Facts) -> bool: ...
 
+    def is_over(self) -> bool:
+        """Is what they were let in by no longer valid?"""
+
 
 class Wanted(NamedTuple):
     """Which events somebody asked for; what is empty asks for any."""

@@ -227,9 +227,13 @@ class Fanout:
                     yield
 
     def _look(self, now: float) -> Iterator[None]:
-        """Who has taken nothing for too long is sent away."""
+        """Who has taken nothing for too long is sent away, and whose token has expired."""
         for number, one in enumerate(self._members()):
             if one.closed:
+                continue
+            sight = one.channel.wanted.sight
+            if sight is not None and sight.is_over():
+                self._part(one, one.outlet.end)
                 continue
             unsent = one.outlet.unsent_bytes
             if not unsent or one.written - unsent != one.taken:

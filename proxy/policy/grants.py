@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy.config.units import Rate
 
+_NEVER: Final = float("inf")
 _NO_FIELDS: Final[frozenset[bytes]] = frozenset()
 
 
@@ -17,7 +18,8 @@ class Visitor:
 
     `subject` is who calls: a person, or else the application (empty: nobody was asked who they
     are). `application` is the name of the API key. `spent` are the header fields whose credential
-    let them in and that are not passed on.
+    let them in and that are not passed on. `expires_at` (seconds since 1970) is when their token
+    does.
     """
 
     __slots__ = (
@@ -26,6 +28,7 @@ class Visitor:
         "_tools",
         "admin",
         "application",
+        "expires_at",
         "rate",
         "spent",
         "subject",
@@ -42,6 +45,7 @@ class Visitor:
         application: str = "",
         rate: Rate | None = None,
         spent: frozenset[bytes] = _NO_FIELDS,
+        expires_at: float = _NEVER,
     ) -> None:
         allowed = [each.encode() for each in allow]
         self.subject = subject
@@ -50,6 +54,7 @@ class Visitor:
         self.admin = admin
         self.rate = rate
         self.spent = spent
+        self.expires_at = expires_at
         self._all = b"*" in allowed
         self._prefixes = tuple([each[:-1] for each in allowed if each.endswith(b"*")])
         self._tools = frozenset(allowed)
@@ -57,7 +62,9 @@ class Visitor:
     def __repr__(self) -> str:
         return f"<Visitor {self.subject or 'anybody'}>"
 
-    def speaking_for(self, subject: str, teams: Iterable[str]) -> "Visitor":
+    def speaking_for(
+        self, subject: str, teams: Iterable[str], expires_at: float = _NEVER
+    ) -> "Visitor":
         """The application for somebody: the key says what they may call; the teams are theirs."""
         other = Visitor(
             subject,
@@ -66,6 +73,7 @@ class Visitor:
             application=self.application,
             rate=self.rate,
             spent=self.spent,
+            expires_at=expires_at,
         )
         other._all, other._prefixes, other._tools = self._all, self._prefixes, self._tools
         return other

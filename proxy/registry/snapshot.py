@@ -12,6 +12,7 @@ from proxy.policy import routing
 from proxy.policy.health import Verdict
 from proxy.policy.limits import Gate
 from proxy.policy.retry import REUSED_RESET
+from proxy.registry.address import Address
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, Quarantined
@@ -163,6 +164,7 @@ class Snapshot:
         "quarantined",
         "rated",
         "servers",
+        "shared",
         "tools",
         "tools_of",
     )
@@ -181,6 +183,8 @@ class Snapshot:
         self.tools: dict[bytes, LiveTool] = {}
         # Here and not on the server: a tool knows its server, and what is in no circle is freed as
         # soon as it is let go; the collector takes 150 ms for 100 000 tools.
+        # Who shares an address: one's passthrough may not go round another's rules.
+        self.shared: dict[str, list[LiveServer]] = {}
         self.tools_of: dict[bytes, tuple[LiveTool, ...]] = {}
 
     def __repr__(self) -> str:
@@ -191,6 +195,8 @@ class Snapshot:
         namespace = server.spec.namespace.encode()
         self.servers[namespace] = server
         self.tools_of[namespace] = tools
+        for address in server.spec.endpoints:
+            self.shared.setdefault(_place(address), []).append(server)
         self.rated = self.rated or server.spec.rate is not None
         for tool in tools:
             self.tools[tool.key] = tool
@@ -217,6 +223,12 @@ class Snapshot:
     def server_called(self, method: bytes, target: bytes) -> tuple[Passage, bytes]:
         """The server that a target under `/servers/` names, and the path; raises if it is shut."""
         server, path = routing.match_passthrough(self.servers, target)
+        for address in server.spec.endpoints:
+            asked = address.base.encode() + path.partition(b"?")[0]
+            if any(_is_tool(asked, address, other) for other in self.shared[_place(address)]):
+                raise errors.ToolNotFoundError(
+                    "A tool of another server is there; tools are called under /tools/"
+                )
         return Passage(server, method), path
 
     def _missing(self, target: bytes) -> errors.ProxyError:
@@ -288,6 +300,19 @@ def _next_server(
     server.filled = filled
     return server, tuple(
         LiveTool(server, tool, missing_credentials(spec, tool, around)) for tool in spec.tools
+    )
+
+
+def _place(address: Address) -> str:
+    return address.socket or f"{address.host}:{address.port}"
+
+
+def _is_tool(asked: bytes, address: Address, server: LiveServer) -> bool:
+    """Is this path of the address one of the server's tools?"""
+    bases = {it.base.encode() for it in server.spec.endpoints if _place(it) == _place(address)}
+    return any(
+        asked.startswith(base) and routing.plain_path(asked[len(base) :]) in server.tool_paths
+        for base in bases
     )
 
 

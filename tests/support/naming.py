@@ -8,7 +8,7 @@ from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.names import Names
 from proxy.registry.snapshot import Snapshot
-from tests.support.transcript import successor
+from tests.support.successor import successor
 from tests.support.witness import Heard
 
 Answer = tuple[str, ...] | OSError

@@ -7,7 +7,8 @@ from proxy.data_plane.door import SWEEP_S
 from proxy.policy.health import Verdict
 from proxy.registry.endpoint import Endpoint
 from tests.support.messages import get
-from tests.support.transcript import Peer, Transcript, successor
+from tests.support.successor import successor
+from tests.support.transcript import Peer, Transcript
 
 FIRST: Final = "10.0.0.9"
 SECOND: Final = "10.0.0.8"

@@ -25,7 +25,7 @@ def settings(**flags: str) -> Settings:
     return load_settings(None, {}, {key.replace("__", "."): text for key, text in flags.items()})
 
 
-def admission(before: Admission | None = None, **flags: str) -> Admission:
+def admission(before: Admission | None = None, /, **flags: str) -> Admission:
     return Admission(settings(**flags), {}, before)
 
 

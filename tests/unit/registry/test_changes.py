@@ -4,7 +4,7 @@ import pytest
 
 from proxy.registry.changes import Change, changes
 from proxy.registry.snapshot import Snapshot
-from tests.support.transcript import successor
+from tests.support.successor import successor
 from tests.support.witness import Heard
 
 OTHER = "- {namespace: p, name: other, endpoints: [http://10.0.0.5], tools: [{name: call}]}\n"
