@@ -219,7 +219,8 @@ class GatewayClient:
         A connection that breaks is taken up again where it was (`Last-Event-ID`). What the gateway
         could not keep for you it tells by an event of type `gap`, which comes whatever
         `event_types` says; its `document["count"]` is how many. `last_event_id`
-        begins behind that event. Raises what a refusal is (401, 403, 404), at once, and
+        begins behind that event; a stream that breaks before its first one begins with now again.
+        Raises what a refusal is (401, 403, 404), at once, and
         `RetryExhaustedError` when no stream could be had in `max_attempts`; one that was there is
         sought again for ever. Without error handling a stream that breaks raises.
         """

@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 
 from proxy.client import errors
 
-# A call ends itself at its deadline and then knows why; who waits for it gives it this much.
-GRACE_S: Final = 0.05
+_GRACE_S: Final = 0.05
 
 
 class Deadline(NamedTuple):
@@ -27,9 +26,6 @@ class Deadline(NamedTuple):
     @property
     def left_s(self) -> float:
         return max(0.0, self.at - asyncio.get_running_loop().time())
-
-    def later(self, seconds: float) -> "Deadline":
-        return self._replace(at=self.at + seconds)
 
 
 _CURRENT: Final[ContextVar[Deadline | None]] = ContextVar("toolproxy_deadline", default=None)
@@ -65,13 +61,37 @@ def holding(deadline: Deadline) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
-@asynccontextmanager
-async def until(deadline: Deadline, what: str) -> AsyncIterator[None]:
-    """End what is within at the deadline, with `errors.TimeoutError`."""
+@contextmanager
+def _told(deadline: Deadline, what: str) -> Iterator[None]:
+    """What a time-out within means, in a sentence."""
     try:
-        async with asyncio.timeout_at(deadline.at):
-            yield
+        yield
     except builtins.TimeoutError as error:
         if isinstance(error, errors.GatewayError):
             raise
         raise errors.TimeoutError(f"{what} did not end within {deadline.span_s:g} s") from None
+
+
+@asynccontextmanager
+async def until(deadline: Deadline, what: str) -> AsyncIterator[None]:
+    """End what is within at the deadline, with `errors.TimeoutError`."""
+    with _told(deadline, what):
+        async with asyncio.timeout_at(deadline.at):
+            yield
+
+
+@asynccontextmanager
+async def waiting_until(deadline: Deadline, what: str) -> AsyncIterator[None]:
+    """As `until`, around what ends itself at the same deadline, and then knows why.
+
+    It gets a little more time, counted from when the loop has seen the deadline: a loop that is
+    late would else end both in the same moment.
+    """
+    loop = asyncio.get_running_loop()
+    with _told(deadline, what):
+        async with asyncio.timeout(None) as limit:
+            timer = loop.call_at(deadline.at, lambda: limit.reschedule(loop.time() + _GRACE_S))
+            try:
+                yield
+            finally:
+                timer.cancel()

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from proxy.client import errors
 from proxy.client.breaker import Breakers, Trial
-from proxy.client.deadline import GRACE_S, Deadline, after, holding, until
+from proxy.client.deadline import Deadline, after, holding, waiting_until
 from proxy.client.retry import Leave, RetryConfig, may_repeat, wait_s
 
 _LOG: Final = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ async def with_timeout(
     deadline = after(timeout_seconds, asked=True)
     name = getattr(func, "__name__", "the call")
     with holding(deadline):
-        async with until(deadline.later(GRACE_S), name):
+        async with waiting_until(deadline, name):
             return await func(*args, **kwargs)
 
 

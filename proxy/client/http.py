@@ -17,7 +17,7 @@ from proxy.client import errors
 from proxy.client.answers import Answer, error_of
 from proxy.client.breaker import GATEWAY
 from proxy.client.cache import Entry, ResponseCache
-from proxy.client.deadline import GRACE_S, Deadline, until
+from proxy.client.deadline import Deadline, until, waiting_until
 from proxy.client.error_handler import ErrorHandler
 from proxy.client.retry import Leave
 from proxy.client.session import Connections
@@ -89,7 +89,7 @@ class HttpTransport:
         else:
             self._spare()
         try:
-            async with until(deadline.later(GRACE_S), request.what):
+            async with waiting_until(deadline, request.what):
                 return await flight.landed()
         except errors.TimeoutError as error:
             # It was as impatient as who began it. Who has hardly more time leaves it at that.
