@@ -219,7 +219,7 @@ class Sidecar:
         await self.registry.refresh(force=True)
 
     def _apply(self, settings: Settings, admission: Admission) -> None:
-        if settings.auth != self.settings.auth:
+        if not admission.knows_the_same(self._admission):
             self._own(self.hub.dismiss())  # they may no longer listen, or may see something else
         self.settings = settings
         self._admit_by(admission, self.registry.current)

@@ -59,6 +59,10 @@ class Desk:
     def __repr__(self) -> str:
         return f"<Desk {self._keys!r}>"
 
+    def knows_the_same(self, other: "Desk") -> bool:
+        """Are the credentials the same ones, not only the words for where they are?"""
+        return self._keys == other._keys and self._tokens is other._tokens
+
     def at_once(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float] | None:
         """Who it is, and until when (by the clock of `now`); None if that has to be found out.
 

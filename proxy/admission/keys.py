@@ -32,6 +32,12 @@ class ApiKeys:
     def __repr__(self) -> str:
         return f"<ApiKeys {len(self._by_digest)}>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ApiKeys) and self._by_digest == other._by_digest
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._by_digest))
+
     def __bool__(self) -> bool:
         return bool(self._by_digest)
 

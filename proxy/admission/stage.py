@@ -47,7 +47,7 @@ class Admission:
         self.rates: Rates = Rates() if before is None else before.rates
         try:
             self.tokens = self._next_tokens(before)
-            desk = Desk(settings.auth, environ, self.tokens, time)
+            self.desk = desk = Desk(settings.auth, environ, self.tokens, time)
             self.opa = self._next_opa(before)
             self.shared = self._next_shared(before)
         except (BusUnavailableError, ValueError) as error:
@@ -59,6 +59,10 @@ class Admission:
 
     def __repr__(self) -> str:
         return f"<Admission {'asks who calls' if self.asks_who else 'open'}>"
+
+    def knows_the_same(self, other: "Admission") -> bool:
+        """Who is let in by the other, and sees what they see there, is here too."""
+        return self.settings.auth == other.settings.auth and self.desk.knows_the_same(other.desk)
 
     def needed(self, *, rated: bool) -> bool:
         """Is there anything to admit by? `rated` when the registry has limits of its own."""

@@ -83,9 +83,12 @@ class ErrorHandler:
                 return await attempt()
             except errors.GatewayError as error:
                 failures += 1
-                if self.retry is None or not may_repeat(error, leave):
+                if self.retry is None:
                     raise
-                if failures >= self.retry.max_attempts:
+                repeatable = may_repeat(error, leave)
+                if not repeatable and not _is_failure(error):
+                    raise
+                if not repeatable or failures >= self.retry.max_attempts:
                     self.exhausted += 1
                     raise errors.RetryExhaustedError(error, failures) from error
                 pause_s = wait_s(error, failures, self.retry, random.random)
@@ -105,6 +108,11 @@ class ErrorHandler:
             "exhausted": self.exhausted,
         }
         return {"circuit_breaker": self.breakers.view(), "retry": retries}
+
+
+def _is_failure(error: errors.GatewayError) -> bool:
+    """Did the server fail, in a way that has no error of its own in the guide?"""
+    return error.outage and not isinstance(error, errors.TimeoutError | errors.CircuitBreakerError)
 
 
 def _judge(trial: Trial, error: errors.GatewayError) -> None:

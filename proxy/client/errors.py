@@ -107,11 +107,14 @@ class CircuitBreakerError(GatewayError):
 
 
 class RetryExhaustedError(GatewayError):
-    """Every allowed attempt failed; the last one's error is `last` and `__cause__`."""
+    """The call failed, and no more attempts are allowed: the last one's error is `last`.
+
+    It is the `__cause__`, too. One attempt is all there is for what may not be made twice.
+    """
 
     def __init__(self, last: GatewayError, attempts: int) -> None:
-        times = "once" if attempts == 1 else f"{attempts} times"
-        super().__init__(f"Tried {times}; at last: {last.detail}", last.facts)
+        said = last.detail if attempts == 1 else f"Tried {attempts} times; at last: {last.detail}"
+        super().__init__(said, last.facts)
         self.last = last
         self.attempts = attempts
 

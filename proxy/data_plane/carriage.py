@@ -52,6 +52,7 @@ class Carriage:
     _visitor: Visitor = ANYBODY
     _read: bytearray | None = None  # of the body, if it has to be here before the call can go
     _whole: bytes | None = None  # the same, once it is
+    _held_bytes: int = 0  # of all callers' bodies, as long as it lasts
     _gathering: bool = False
     _said: bytes = b""  # field lines of ours for the answer
     _copy: list[bytes] | None = None  # of the answer's body, while it is short enough
@@ -113,18 +114,19 @@ class Carriage:
             client.pause_body()
             return False
         self._whole = bytes(self._read)
+        self._read = bytearray()  # once is enough
         return len(self._whole) <= most_bytes
 
     def _hold(self, payload: bytes) -> None:
         if self._read is not None:
             self._read += payload
+            self._held_bytes += len(payload)
             self._plane.held_bytes += len(payload)
 
     def _let_go_of_body(self) -> None:
-        if self._read is not None:
-            self._plane.held_bytes -= len(self._read)
-            self._read = None
-        self._whole = None
+        self._plane.held_bytes -= self._held_bytes
+        self._held_bytes = 0
+        self._read = self._whole = None
 
     def _gathered(self) -> bytes:
         """What there is of the body."""

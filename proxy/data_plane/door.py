@@ -132,7 +132,7 @@ class Door:
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
                 return _Reply(own, connection, head, self.plane)
             return Exchange(self.plane, head, connection, self._loop.time())
-        if head.method == b"POST" and target.partition(b"?")[0] == INVOKE:
+        if target.partition(b"?")[0] == INVOKE and head.method != b"OPTIONS":
             exchange = Exchange(self.plane, head, connection, self._loop.time())
             exchange.wrapped = True
             return exchange
@@ -232,6 +232,9 @@ class Door:
             plane.date = formatdate(usegmt=True).encode()
         for connection in [each for each in self._connections if each.due_at <= now]:
             connection.check(now)
+        for task, handler in list(plane.outliving.items()):
+            if handler.due_at <= now and handler.overdue(now) is not None:
+                task.cancel()
         plane.pools.expire(now)
         plane.registry.tick(now)
         plane.repeats.sweep(now)

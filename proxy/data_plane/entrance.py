@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from proxy import errors
 from proxy.data_plane.carriage import REMEMBERED_BYTES, Carriage
-from proxy.data_plane.roles import Admission
+from proxy.data_plane.roles import Admission, Handler
 from proxy.policy import routing
 from proxy.policy.deadline import asked_timeout_s
 from proxy.policy.grants import ANYBODY, Visitor
@@ -43,6 +43,7 @@ class Entrance(Carriage):
     # On the class, as there.
     wrapped: bool = False  # does the body say which tool is called?
     _made: Call | None = None  # which equal ones may join
+    _alone: asyncio.Task[None] | None = None  # ours, once the caller has left
     _joined: bool = False  # does it wait for an equal one?
     _given: bytes | None = None  # the body before somebody else changed it
     _hurried: bool = False  # has the upstream less time than the registry gives it?
@@ -95,7 +96,13 @@ class Entrance(Carriage):
 
     async def _unwrap(self) -> None:
         """The same call as `POST /tools/ns.tool` with the parameters for its body."""
-        client = self._client
+        if self._head.method != b"POST":
+            raise errors.MethodNotAllowedError(
+                "A tool is invoked with POST", headers=(("Allow", "POST"),)
+            )
+        client, query = self._client, self._head.target.partition(b"?")[2]
+        if query:
+            raise errors.BadValueError("All of an invocation is in its body; leave out the query")
         self._check_json()
         client.limit_body(_INVOCATION_BYTES)
         self.due_at = client.due_at = self._moved_at + self._asked_timeout_s(_INVOCATION_S)
@@ -270,6 +277,8 @@ class Entrance(Carriage):
         """Who waits for it makes a call of its own."""
         super()._stop_keeping()
         self._forget()
+        if self._alone is not None:
+            self._alone.cancel()  # for nobody
 
     def _forget(self) -> None:
         """It failed by our own fault, or nobody knows: the next equal call is made."""
@@ -282,10 +291,10 @@ class Entrance(Carriage):
         if self._made is None or not self._keyed or not self._client.body_complete:
             return False
         self.resume_answer()
-        now = _now()
-        asyncio.get_running_loop().call_at(
-            min(self.due_at, now + self._plane.max_timeout_s), task.cancel
-        )
+        self._alone = task
+        outliving = self._plane.outliving
+        outliving[task] = cast("Handler", self)
+        task.add_done_callback(outliving.pop)
         return True
 
 

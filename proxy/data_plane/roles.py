@@ -204,6 +204,6 @@ class Plane:
         self.max_timeout_s = 600.0
         self.admission: Admission | None = None  # while there is anything to admit by
         self.repeats = Repeats(most_each_bytes=_KEPT_BYTES)
-        self.outliving: set[asyncio.Task[None]] = set()  # calls whose callers have left
+        self.outliving: dict[asyncio.Task[None], Handler] = {}  # calls whose callers have left
         self.held_bytes = 0  # of bodies that had to be read before their calls could go
         self.sampled_below: bytes | None = None  # see `trace.sampling_bound`

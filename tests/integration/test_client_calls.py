@@ -7,11 +7,9 @@ import pytest
 from aiohttp import web
 
 from proxy.client import (
-    AnswerLostError,
     AuthenticationError,
     CircuitBreakerError,
     ConnectError,
-    ConnectionLostError,
     GatewayError,
     NotFoundError,
     PermissionError,  # noqa: A004 - the client's own
@@ -90,17 +88,21 @@ async def test_next_invocation_has_another_key() -> None:
     ("script", "kind"),
     [
         pytest.param(answer({}, 400), GatewayError, id="tools-400"),
-        pytest.param(answer({}, 500), GatewayError, id="tools-500"),
-        pytest.param(answer({}, 503), GatewayError, id="tools-503"),
+        pytest.param(answer({}, 500), RetryExhaustedError, id="tools-500"),
+        pytest.param(answer({}, 503), RetryExhaustedError, id="tools-503"),
         pytest.param(answer({}, 404), NotFoundError, id="tools-404"),
         pytest.param(refusal(401, "unauthenticated"), AuthenticationError, id="401"),
         pytest.param(refusal(403, "forbidden"), PermissionError, id="403"),
         pytest.param(refusal(404, "tool_not_found"), NotFoundError, id="404"),
-        pytest.param(refusal(502, "upstream_closed"), GatewayError, id="upstream-closed"),
+        pytest.param(refusal(502, "upstream_closed"), RetryExhaustedError, id="upstream-closed"),
         pytest.param(refusal(504, "upstream_timeout"), TimeoutError, id="upstream-timeout"),
-        pytest.param(refusal(503, "draining", retry_after="0"), GatewayError, id="not-invited"),
-        pytest.param(refusal(503, "draining", retryable=True), GatewayError, id="no-retry-after"),
-        pytest.param(half(b'{"rows'), AnswerLostError, id="half-an-answer"),
+        pytest.param(
+            refusal(503, "draining", retry_after="0"), RetryExhaustedError, id="not-invited"
+        ),
+        pytest.param(
+            refusal(503, "draining", retryable=True), RetryExhaustedError, id="no-retry-after"
+        ),
+        pytest.param(half(b'{"rows'), RetryExhaustedError, id="half-an-answer"),
     ],
 )
 async def test_what_may_not_be_repeated_is_posted_once(
@@ -118,7 +120,7 @@ async def test_what_may_not_be_repeated_is_posted_once(
 async def test_without_leave_a_broken_connection_is_not_repeated() -> None:
     async with Gateway() as gateway, quick_client(gateway.url) as client:
         gateway.invokes(cut)
-        with pytest.raises(ConnectionLostError, match=r"s\.t: http://.* did not answer"):
+        with pytest.raises(RetryExhaustedError, match=r"s\.t: http://.* did not answer"):
             await client.invoke_tool("s", "t", {}, repeat_broken=False)
 
     assert gateway.count(INVOKE) == 1
@@ -127,7 +129,7 @@ async def test_without_leave_a_broken_connection_is_not_repeated() -> None:
 async def test_call_too_large_for_the_gateways_memory_is_not_repeated() -> None:
     async with Gateway() as gateway, quick_client(gateway.url) as client:
         gateway.invokes(cut)
-        with pytest.raises(ConnectionLostError):
+        with pytest.raises(RetryExhaustedError):
             await client.invoke_tool("s", "t", {"a": "x" * (256 << 10)})
 
     assert gateway.count(INVOKE) == 1
