@@ -45,8 +45,8 @@ class Desk:
         wall: Callable[[], float],
     ) -> None:
         """`wall` gives seconds since 1970. Raises ValueError for keys that can't be read."""
-        self._keys = ApiKeys(auth.api_keys, environ)
-        self._tokens = tokens
+        self.keys = ApiKeys(auth.api_keys, environ)
+        self.tokens = tokens
         self._required = auth.require
         self._wall = wall
         # Made once: a key's visitors differ in nothing but where the key stood.
@@ -57,30 +57,30 @@ class Desk:
         }
 
     def __repr__(self) -> str:
-        return f"<Desk {self._keys!r}>"
+        return f"<Desk {self.keys!r}>"
 
     def knows_the_same(self, other: "Desk") -> bool:
         """Are the credentials the same ones, not only the words for where they are?"""
-        return self._keys == other._keys and self._tokens is other._tokens
+        return self.keys == other.keys and self.tokens is other.tokens
 
     def at_once(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float] | None:
         """Who it is, and until when (by the clock of `now`); None if that has to be found out.
 
         Raises `UnauthenticatedError`.
         """
-        token = _token(noted) if self._tokens is not None else None
-        if token is None or self._tokens is None:
+        token = _token(noted) if self.tokens is not None else None
+        if token is None or self.tokens is None:
             return self._seen(noted, None, now)
-        claims = self._tokens.remembered(token)
+        claims = self.tokens.remembered(token)
         return None if claims is None else self._seen(noted, claims, now)
 
     async def identify(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float]:
         """The same, waiting for keys where they have to be fetched."""
-        token = _token(noted) if self._tokens is not None else None
-        if token is None or self._tokens is None:
+        token = _token(noted) if self.tokens is not None else None
+        if token is None or self.tokens is None:
             return self._seen(noted, None, now)
         try:
-            claims = await self._tokens.verify(token)
+            claims = await self.tokens.verify(token)
         except RefusedTokenError as error:
             raise _refused(error.reason, invalid=True) from None
         return self._seen(noted, claims, now)
@@ -104,17 +104,17 @@ class Desk:
         return visitor.speaking_for(*claims), until
 
     def _by_key(self, noted: Mapping[bytes, bytes]) -> Visitor | None:
-        if not self._keys:
+        if not self.keys:
             return None
         name, fields = "", frozenset[bytes]()
-        if self._tokens is None and (shown := _token(noted)) is not None:
+        if self.tokens is None and (shown := _token(noted)) is not None:
             name, fields = self._known(shown).name, _AS_TOKEN
         if _API_KEY in noted:
             name, fields = self._known(noted[_API_KEY]).name, fields | _AS_KEY
         return self._visitors[name, fields] if name else None
 
     def _known(self, shown: bytes) -> ApiKey:
-        key = self._keys.find(shown)
+        key = self.keys.find(shown)
         if key is None:
             raise _refused("unknown API key", invalid=True)
         return key

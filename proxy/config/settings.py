@@ -100,7 +100,10 @@ def load_settings(
         origins[key] = origin
         root = _with(root, key, value)
     settings, problems = fit(Settings, root)
-    if settings is None or document.findings:  # an operator's own file may as well be free of traps
+    problems += _emptied(root.get("auth"))
+    if (
+        settings is None or problems or document.findings
+    ):  # an operator's own file may as well be free of traps
         raise SettingsError(_findings(document, problems, origins))
     return settings  # type: ignore[no-any-return]
 
@@ -170,6 +173,14 @@ def _with(root: object, key: Path, value: object) -> Any:
     return {**mapping, key[0]: _with(mapping.get(key[0]), key[1:], value)}
 
 
+def _emptied(auth: object) -> list[Problem]:
+    """No keys at all are likelier a template that came out empty than a wish to let all in."""
+    if isinstance(auth, dict) and auth.get("api_keys") == [] and not auth.get("jwt"):
+        why = "an empty list would let anybody call; leave the key out if that is meant"
+        return [Problem(("auth", "api_keys"), "BAD_VALUE", why)]
+    return []
+
+
 def _findings(
     document: Document, problems: list[Problem], origins: Mapping[Path, tuple[str, str]]
 ) -> list[Finding]:
@@ -183,7 +194,15 @@ def _findings(
         else:
             file, shown = origin
             findings.append(Finding(problem.code, problem.message, "error", shown, None, file))
-    return [*document.report(in_file), *findings]
+    return [*map(_discreet, document.report(in_file)), *findings]
+
+
+def _discreet(finding: Finding) -> Finding:
+    """What stands where a key's name belongs may be the key itself."""
+    if finding.code == "UNKNOWN_KEY" and finding.path.startswith("auth."):
+        above = finding.path.rpartition(".")[0]
+        return replace(finding, path=above, message="unknown key")
+    return finding
 
 
 def _upwards(path: Path) -> Iterator[Path]:

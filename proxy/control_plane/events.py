@@ -170,6 +170,7 @@ async def _stream(request: web.Request, hub: Hub, wanted: Wanted) -> web.StreamR
         )
     asked_id = request.headers.get("Last-Event-ID") or request.query.get("last_event_id", "")
     last_id = asked_id.encode(errors="replace")
+    before = hub.dismissals
     await hub.catch_up(last_id)
     # Its own keep-alive is a task and an empty message for each subscriber: ours is for all.
     response = EventSourceResponse(send_timeout=None, ping_interval=_NEVER_S)
@@ -178,6 +179,8 @@ async def _stream(request: web.Request, hub: Hub, wanted: Wanted) -> web.StreamR
     response.headers["Connection"] = "keep-alive" if chunked else "close"
     await response.prepare(request)
     response.stop_streaming()
+    if before != hub.dismissals:  # they were let in by settings that are no more
+        raise ConnectionResetError("Who may listen has changed")
     stream = stream_of(request)
     stream.listener = hub.subscribe(stream, wanted, last_id, chunked=chunked)
     return response

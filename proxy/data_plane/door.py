@@ -38,6 +38,7 @@ _SAY_EVERY_S: Final = 10.0
 _MOST_LINGERING: Final = 64
 _CALLS: Final = (routing.TOOLS, routing.SERVERS)
 # Asked by address, by whoever keeps us running; they say nothing that rebinding could steal.
+_HERE: Final = frozenset({"127.0.0.1", "::1"})
 _PROBES: Final = frozenset({b"/livez", b"/readyz"})
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -126,7 +127,7 @@ class Door:
         if self.entry.hosts or b"origin" in head.noted or target.startswith(routing.SERVERS):
             self._admit(head)
         if connection.operator and self.operators is not None:
-            self._admit_operator(head)
+            self._admit_operator(head, connection)
             return self._controlled(head, connection, self.operators)
         if target.startswith(_CALLS):
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
@@ -166,15 +167,21 @@ class Door:
         ):
             raise errors.ForbiddenError("This Host is not served; allowed_hosts in the settings is")
 
-    def _admit_operator(self, head: RequestHead) -> None:
-        """No key is asked for there, so no page may get there by a name of its own making."""
+    def _admit_operator(self, head: RequestHead, connection: Downstream) -> None:
+        """No key is asked for there, so no page may get there by a name of its own making.
+
+        Where a browser can be, which is on the same machine; browsers may say nothing of a page.
+        """
+        place = connection.extra_info("sockname")
         if (
-            browser.names_a_host(head.authority)
-            and browser.from_a_page(head.noted, head.lines)
+            isinstance(place, tuple)
+            and str(place[0]) in _HERE
+            and browser.names_a_host(head.authority)
+            and head.target not in _PROBES
             and not browser.host_allowed(head.authority, self.entry.hosts)
         ):
             raise errors.ForbiddenError(
-                "Browsers reach this listener by its address or as localhost, or by a name that"
+                "This listener is reached by its address, as localhost, or by a name that"
                 " allowed_hosts in the settings has"
             )
 

@@ -56,6 +56,7 @@ class Hub:
         self.fanout = Fanout(self.ring, self.bounds)
         self.journal: Journal | None = None
         self.draining = False
+        self.dismissals = 0
         self._bus: Bus | None = None
         self._calendar = Calendar()
         self._calls = CallWriter()
@@ -178,6 +179,7 @@ class Hub:
 
     async def dismiss(self) -> None:
         """Who listens is to come back, and to say anew who they are."""
+        self.dismissals += 1
         await self.fanout.end_all(lambda: 500 + randbelow(2_500))
 
     def resize(self, capacity: int) -> None:

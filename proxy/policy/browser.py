@@ -7,7 +7,6 @@ import re
 from typing import Final, NamedTuple
 
 _ELSEWHERE: Final = re.compile(rb"\r\nsec-fetch-site:[ \t]*(?:cross|same)-site", re.IGNORECASE)
-_FETCHED: Final = re.compile(rb"\r\nsec-fetch-", re.IGNORECASE)
 _IP_LITERAL: Final = re.compile(rb"[0-9.]+")
 _NAVIGATION: Final = re.compile(rb"\r\nsec-fetch-dest:[ \t]*document", re.IGNORECASE)
 
@@ -53,11 +52,6 @@ def names_a_host(authority: bytes) -> bool:
         return False
     name = name.partition(b":")[0]
     return name != b"localhost" and not _IP_LITERAL.fullmatch(name)
-
-
-def from_a_page(noted: dict[bytes, bytes], lines: bytes) -> bool:
-    """Has a browser sent it for a page?"""
-    return b"origin" in noted or _FETCHED.search(lines) is not None
 
 
 def cors_fields(noted: dict[bytes, bytes], rules: CorsRules) -> bytes:

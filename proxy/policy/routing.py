@@ -20,6 +20,8 @@ _ESCAPE: Final = re.compile(
     rb"%(?:25)*(?:2f|5c)|\\|(?:^|/)(?:\.|%(?:25)*2e){1,2}(?:(?:;|%(?:25)*3b)[^/]*)?(?=/|$)",
     re.IGNORECASE,
 )
+_PARAMETERS: Final = re.compile(rb";[^/]*")
+_DECODINGS: Final = 3  # more than two in a row nobody has been seen to do
 _SLASHES: Final = re.compile(rb"/+")
 
 
@@ -87,5 +89,8 @@ def _opens(server: Passes, path: bytes) -> bool:
 
 def plain_path(path: bytes) -> bytes:
     """A path as the laxest upstream might read it: only ever compared, never sent."""
-    decoded = unquote_to_bytes(path).partition(b";")[0].lower()
+    decoded = path
+    for _ in range(_DECODINGS):
+        decoded = unquote_to_bytes(decoded)
+    decoded = _PARAMETERS.sub(b"", decoded.partition(b"\0")[0].lower())
     return _SLASHES.sub(b"/", decoded).rstrip(b"/")

@@ -84,25 +84,24 @@ async def test_next_invocation_has_another_key() -> None:
     assert (first != second, third) == (True, "mine")
 
 
+EXHAUSTED = RetryExhaustedError
+
+
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
         pytest.param(answer({}, 400), GatewayError, id="tools-400"),
-        pytest.param(answer({}, 500), RetryExhaustedError, id="tools-500"),
-        pytest.param(answer({}, 503), RetryExhaustedError, id="tools-503"),
+        pytest.param(answer({}, 500), EXHAUSTED, id="tools-500"),
+        pytest.param(answer({}, 503), EXHAUSTED, id="tools-503"),
         pytest.param(answer({}, 404), NotFoundError, id="tools-404"),
         pytest.param(refusal(401, "unauthenticated"), AuthenticationError, id="401"),
         pytest.param(refusal(403, "forbidden"), PermissionError, id="403"),
         pytest.param(refusal(404, "tool_not_found"), NotFoundError, id="404"),
-        pytest.param(refusal(502, "upstream_closed"), RetryExhaustedError, id="upstream-closed"),
+        pytest.param(refusal(502, "upstream_closed"), EXHAUSTED, id="upstream-closed"),
         pytest.param(refusal(504, "upstream_timeout"), TimeoutError, id="upstream-timeout"),
-        pytest.param(
-            refusal(503, "draining", retry_after="0"), RetryExhaustedError, id="not-invited"
-        ),
-        pytest.param(
-            refusal(503, "draining", retryable=True), RetryExhaustedError, id="no-retry-after"
-        ),
-        pytest.param(half(b'{"rows'), RetryExhaustedError, id="half-an-answer"),
+        pytest.param(refusal(503, "draining", retry_after="0"), EXHAUSTED, id="not-invited"),
+        pytest.param(refusal(503, "draining", retryable=True), EXHAUSTED, id="no-retry-after"),
+        pytest.param(half(b'{"rows'), EXHAUSTED, id="half-an-answer"),
     ],
 )
 async def test_what_may_not_be_repeated_is_posted_once(

@@ -152,7 +152,7 @@ class EventReader:
         self.parser = WhatwgParser()
         self.framing = Unchunked()
         self.waiting: list[Message] = []
-        lines = (f"GET {target} HTTP/{version}", "Host: sidecar", *fields, "", "")
+        lines = (f"GET {target} HTTP/{version}", "Host: localhost", *fields, "", "")
         self.caller.send("\r\n".join(lines).encode("utf-8", "surrogateescape"))
         self.head: Answer = self.caller.one_answer("HEAD")
         self.chunked = self.head.values("transfer-encoding") == ["chunked"]
