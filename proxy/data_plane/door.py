@@ -218,6 +218,7 @@ class Door:
     def stop(self) -> None:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
+        self.plane.ending = True
         for connection in list(self._connections):
             connection.cut()
         for task in list(self.plane.outliving):

@@ -44,7 +44,7 @@ class Entrance(Carriage):
     wrapped: bool = False  # does the body say which tool is called?
     _made: Call | None = None  # which equal ones may join
     _alone: asyncio.Task[None] | None = None  # ours, once the caller has left
-    _joined: bool = False  # does it wait for an equal one?
+    _elsewhere: bool = False  # does it wait for a policy, or an equal call?
     _given: bytes | None = None  # the body before somebody else changed it
     _hurried: bool = False  # has the upstream less time than the registry gives it?
     _keyed: bool = False  # by its caller: then it is made to its end, whoever leaves
@@ -175,7 +175,9 @@ class Entrance(Carriage):
         self._given = given = self._gathered()
         address = client_address(self._head, self._client.caller)
         request_id = self._trace.request_id
+        self._elsewhere = True
         self._put(await admission.judge(self._visitor, route, given, address, request_id))
+        self._elsewhere = False
         self._look_at_clock(route)
 
     # --- was it made before ---
@@ -213,9 +215,9 @@ class Entrance(Carriage):
             if call.running:
                 waiter = asyncio.get_running_loop().create_future()
                 call.waiters.append(waiter)
-                self._joined = True
+                self._elsewhere = True
                 await waiter
-                self._joined = False
+                self._elsewhere = False
             if call.kept is not None:
                 self._answer_again(call.kept)
                 return True
@@ -288,7 +290,7 @@ class Entrance(Carriage):
 
     def outlive(self, task: "asyncio.Task[None]") -> bool:
         """The caller has left: does the call go on? With a key it does, for they come back."""
-        if self._made is None or not self._keyed or not self._client.body_complete:
+        if self._made is None or not self._keyed or self._plane.ending:
             return False
         self.resume_answer()
         self._alone = task

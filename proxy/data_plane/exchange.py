@@ -328,7 +328,7 @@ class Exchange(Entrance):
     def _late(self) -> errors.ProxyError:
         if self._gathering:
             return errors.RequestTimeoutError("The request's body did not come in time")
-        if not (self._record.attempts or self._joined):
+        if not (self._record.attempts or self._elsewhere):
             return errors.QueueTimeoutError(
                 f"The deadline came before a turn at {self._record.server}", retry_after_s=1
             )

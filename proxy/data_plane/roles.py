@@ -205,5 +205,6 @@ class Plane:
         self.admission: Admission | None = None  # while there is anything to admit by
         self.repeats = Repeats(most_each_bytes=_KEPT_BYTES)
         self.outliving: dict[asyncio.Task[None], Handler] = {}  # calls whose callers have left
+        self.ending = False  # no call may outlive its caller any more
         self.held_bytes = 0  # of bodies that had to be read before their calls could go
         self.sampled_below: bytes | None = None  # see `trace.sampling_bound`
