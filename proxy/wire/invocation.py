@@ -13,6 +13,9 @@ from proxy import errors
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DECODER: Final = json.JSONDecoder()
+_HALF_A_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_BLANKS: Final = (" ", "\t", "\n", "\r")
 _PARAMETERS: Final = "parameters"
 _AROUND_BYTES: Final = 64 * 1024  # of what is not parameters
 _NOTHING: Final = b"null"
@@ -21,13 +24,7 @@ _EMPTY: Final = b"{}"
 
 def read_invocation(body: bytes) -> tuple[bytes, bytes]:
     """`ns.tool` and the parameters of `{"server","tool","parameters"}`; raises `ProxyError`."""
-    try:
-        members: dict[str, msgspec.Raw] = _MEMBERS.decode(body)
-    except (ValueError, RecursionError):  # msgspec's own are ValueErrors
-        raise errors.BadValueError(
-            'The body is not a JSON object with "server", "tool" and "parameters"'
-        ) from None
-    parameters = bytes(members[_PARAMETERS]) if _PARAMETERS in members else _EMPTY
+    parameters = _parameters(body)
     if not parameters.startswith((b"{", _NOTHING)):
         raise errors.BadValueError('"parameters" is not a JSON object')
     around = _read_around(body.replace(parameters, _EMPTY))
@@ -35,6 +32,53 @@ def read_invocation(body: bytes) -> tuple[bytes, bytes]:
     if parameters == _NOTHING:
         parameters = _EMPTY
     return f"{server}.{tool}".encode(), parameters
+
+
+def _parameters(body: bytes) -> bytes:
+    """The bytes of the last member of that name."""
+    try:
+        body.decode()  # what is raw is not looked at
+        members: dict[str, msgspec.Raw] = _MEMBERS.decode(body)
+    except (ValueError, RecursionError):  # msgspec's own are ValueErrors
+        if len(body) <= _AROUND_BYTES and _HALF_A_PAIR.search(body):
+            return _parameters_by_hand(body)
+        raise _no_invocation() from None
+    return bytes(members[_PARAMETERS]) if _PARAMETERS in members else _EMPTY
+
+
+def _parameters_by_hand(body: bytes) -> bytes:
+    """The same, where half of a surrogate pair is escaped: JSON to all but msgspec."""
+    found = _EMPTY
+    try:
+        text, at = body.decode(), 0
+        at = _next(text, at, "{")
+        while True:
+            name, at = _DECODER.raw_decode(text, _next(text, at, ""))
+            start = _next(text, _next(text, at, ":"), "")
+            _, at = _DECODER.raw_decode(text, start)
+            if name == _PARAMETERS:
+                found = text[start:at].encode()
+            at = _next(text, at, "")
+            if text[at : at + 1] != ",":
+                return found
+            at += 1
+    except (ValueError, RecursionError):
+        raise _no_invocation() from None
+
+
+def _next(text: str, at: int, mark: str) -> int:
+    """Behind white space, and the mark; raises ValueError where there is another."""
+    while text[at : at + 1] in _BLANKS:
+        at += 1
+    if not text.startswith(mark, at):
+        raise ValueError(f"no {mark}")
+    return at + len(mark)
+
+
+def _no_invocation() -> errors.ProxyError:
+    return errors.BadValueError(
+        'The body is not a JSON object with "server", "tool" and "parameters"'
+    )
 
 
 def _read_around(outer: bytes) -> dict[str, object]:

@@ -44,7 +44,10 @@ ERROR_TYPES: Final = frozenset(
     }
 )
 PROXY_STATUS: Final = re.compile(r"toolproxy-[!-~]+?;.*?\berror=(?P<error>[a-z_]+)")
-PHRASES: Final = {413: {"Content Too Large", "Payload Too Large", "Request Entity Too Large"}}
+PHRASES: Final = {
+    413: {"Content Too Large", "Payload Too Large", "Request Entity Too Large"},
+    422: {"Unprocessable Content", "Unprocessable Entity"},
+}
 
 
 def problem_of(answer: Answer) -> dict[str, object]:

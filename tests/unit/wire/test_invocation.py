@@ -15,6 +15,8 @@ from proxy.wire.invocation import read_invocation
         b'{"big": 123456789012345678901234567890, "fine": 1.10e+2}',
         b'{"text": "\\u00e9\xc3\xa9\\/"}',
         b'{"deep": [[[{}]]]}',
+        b'{"half": "\\ud800", "a": 1, "a": 2}',
+        b'{ "half":"\\uDC00" ,"big":123456789012345678901234567890, "x":"\xc3\xa9" }',
     ],
 )
 def test_parameters_stay_the_bytes_that_they_were(parameters: bytes) -> None:
@@ -47,6 +49,11 @@ def test_other_members_are_left_alone() -> None:
         b'{"tool":"t"}',
         b'{"server":"o"}',
         b'{"server":"x","server":"o","tool":"t"}',
+        b'{"server":"o","tool":"t","parameters":{"a":"\\ud800"}',
+        b'{"server":"o","tool":"t","parameters":{"a":"\\ud800"}} x',
+        b'["\\ud800"]',
+        b'{"server" "\\ud800"}',
+        b'{"server":"o","tool":"t","extra":"' + b"x" * 70_000 + b'"}',
         b'{"server":"o","tool":"t","parameters":{"a":1},"parameters":{"a":2}}',
         b'{"server":"o","tool":"t","parameters":{},"parameters":{}}',
         b'{"server":"o","tool":"t","parameters":[1]}',
