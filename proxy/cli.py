@@ -16,9 +16,11 @@ from typing import Final, TextIO
 
 from proxy.config.settings import Settings, SettingsError, load_settings
 from proxy.errors import base
+from proxy.people.options import add_commands
 from proxy.telemetry.logs import log_to_stderr
 
 _UNUSABLE: Final = 2
+_INTERRUPTED: Final = 130  # as shells say it
 _STDERR: Final = 2
 
 
@@ -55,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-t", dest="test", action="store_true", help="the same as 'check'")
     _add_settings(parser)
     parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar="run | check | demo")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, command, text in (
         ("run", _run, "serve, until a signal: TERM drains, HUP reloads, INT stops"),
         ("check", _check, "say what is wrong with settings and registry, and serve nothing"),
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         _add_settings(sub, suppressed=True)
         sub.set_defaults(command=command)
+    add_commands(commands, _people)
     return parser
 
 
@@ -175,6 +178,16 @@ def _demo(options: argparse.Namespace) -> int:
     with demo_settings(os.environ, _flags(options)) as settings:
         log_to_stderr(settings.log_level, settings.log_format)
         return on_uvloop(run_demo(settings, os.environ))
+
+
+def _people(options: argparse.Namespace) -> int:
+    """What people ask of a running sidecar; only what is followed is meant to be interrupted."""
+    try:
+        from proxy.people.command import perform  # noqa: PLC0415 - as in `_serve`
+
+        return perform(options, os.environ)
+    except KeyboardInterrupt:
+        return 0 if options.follow else _INTERRUPTED
 
 
 def _complain(text: str) -> int:

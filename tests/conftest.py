@@ -18,7 +18,16 @@ from tests.support.starters import StartOrigin, StartSidecar
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-WITH_SOCKETS = {"browser", "chaos", "conformance", "fuzz", "hardening", "integration", "shipping"}
+WITH_SOCKETS = {
+    "browser",
+    "chaos",
+    "conformance",
+    "fuzz",
+    "guides",
+    "hardening",
+    "integration",
+    "shipping",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

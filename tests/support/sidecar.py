@@ -21,7 +21,7 @@ READY: Final = re.compile(r"toolproxy: listening on http://[^\s:]+:(\d+)")
 START_WITHIN_S: Final = 20.0
 STOP_WITHIN_S: Final = 40.0
 OF_THE_COMMAND: Final = re.compile(
-    "TOOLPROXY_.*|HOST|PORT|REGISTRY_PATH|POLL_INTERVAL|HEALTH_CHECK_INTERVAL"
+    "TOOLPROXY(?:CTL)?_.*|HOST|PORT|REGISTRY_PATH|POLL_INTERVAL|HEALTH_CHECK_INTERVAL"
 )
 
 # For upstreams that fail because the test is about failures: the next call is to reach them too.
