@@ -21,8 +21,8 @@ from tests.support.waiting import eventually
 CALLS: Final = 2_000
 ABORTS: Final = 1_000
 RELOADS: Final = 1_000
-# Bounded by the registry, by the ring, and by one example for each bucket.
-SERIES: Final = frozenset({"Count", "Durations", "Event", "Facts", "Trace", "_Kind"})
+# Bounded by the registry (and its order, by one), by the ring, by one example for each bucket.
+SERIES: Final = frozenset({"Count", "Durations", "Event", "Facts", "Order", "Trace", "_Kind"})
 ABORTED: Final = (
     post("/tools/o.silence"),
     post("/tools/o.half"),
