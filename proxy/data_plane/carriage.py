@@ -45,6 +45,7 @@ class Carriage:
     """One request and its answer on their way. `due_at` (loop time) is when time has run out."""
 
     # On the class: what most exchanges never ask for; what all ask for is cheaper on the instance.
+    # `unusual` says, in one look, that some of what stands here is not as it stands here.
     _upstream: Upstream | None = None
     _answer_over: bool = False
     _caller_full: bool = False  # it takes no more of the answer for now
@@ -71,6 +72,7 @@ class Carriage:
         self._answer_chunked = False
         self._answer_begun = False
         self.due_at = FOREVER
+        self.unusual = False
         # What went up of the body, while it may have to go up again and all of it is held.
         self._replay: bytes | None = b""
 
@@ -93,6 +95,7 @@ class Carriage:
     async def _gather(self, most_bytes: int) -> bool:
         """Have the whole body here; False when it is larger, and streams as ever."""
         client, plane = self._client, self._plane
+        self.unusual = True
         if self._whole is not None:
             return len(self._whole) <= most_bytes
         if self._read is None:
@@ -147,16 +150,16 @@ class Carriage:
         client, head = self._client, self._head
         if upstream.gone:  # what is taken now would be lost with it
             raise errors.UpstreamGoneError("The upstream closed the connection")
-        body = self._replay or self._gathered()
+        body = self._replay or (self._gathered() if self.unusual else client.take_body())
         if not body and route.wants_object and client.body_complete:
             body = _EMPTY_OBJECT
             self._head = head = as_json(head, len(body))
             self._request_chunked = False
         if self._request_chunked and not self._replay:
             body = self._chunked(body)
-        onward, spent = route.onward(endpoint, rest), self._visitor.spent
-        if not spent.isdisjoint(onward.forwarded_credentials):
-            passing = onward.forwarded_credentials - spent
+        onward = route.onward(endpoint, rest)
+        if self.unusual and not self._visitor.spent.isdisjoint(onward.forwarded_credentials):
+            passing = onward.forwarded_credentials - self._visitor.spent
             onward = onward._replace(forwarded_credentials=passing, way=None)
         if route.server.spec.preserve_host:
             onward = onward._replace(
@@ -164,7 +167,7 @@ class Carriage:
             )
         answer = upstream.begin(self, bodiless=onward.method == b"HEAD")
         self._upstream = upstream
-        if self._record.attempts > 1 or self._read is not None or self._whole is not None:
+        if self._record.attempts > 1 or self.unusual:
             client.resume_body()
             self._let_go_of_body()
         self._record.request_bytes = len(body)
@@ -191,7 +194,7 @@ class Carriage:
         record.response_bytes = len(body)
         if not upstream.complete:
             self._only_idle_counts(answer, route)
-        if self._copy is not None:
+        if self.unusual and self._copy is not None:
             self._copied = answer
             self._keep(body)
             if self.due_at == FOREVER or answer.body_bytes > REMEMBERED_BYTES:
@@ -220,7 +223,9 @@ class Carriage:
         plane, head, client = self._plane, self._head, self._client
         if plane.cors is not None and b"origin" in head.noted:
             answer = with_cors(answer, browser.cors_fields(head.noted, plane.cors))
-        more = self._trace.id_lines + self._said
+        more = self._trace.id_lines
+        if self.unusual:
+            more += self._said
         stays = client.stays_open()
         if not stays or not head.minor_version:
             more += connection_field(keep_alive=stays, minor_version=head.minor_version)

@@ -124,7 +124,7 @@ class Door:
 
     def handler(self, head: RequestHead, connection: Downstream) -> Handler:
         target = head.target
-        if self.entry.hosts or b"origin" in head.noted or target.startswith(routing.SERVERS):
+        if self.entry.hosts or b"origin" in head.noted:
             self._admit(head)
         if connection.operator and self.operators is not None:
             self._admit_operator(head, connection)
@@ -135,7 +135,7 @@ class Door:
             return Exchange(self.plane, head, connection, self._loop.time())
         if target.partition(b"?")[0] == INVOKE and head.method != b"OPTIONS":
             exchange = Exchange(self.plane, head, connection, self._loop.time())
-            exchange.wrapped = True
+            exchange.wrapped = exchange.unusual = True
             return exchange
         if head.method == b"OPTIONS" and (target == b"*" or self._is_preflight(head)):
             return _Reply(self._own_options(head) or b"", connection, head, self.plane)
@@ -156,10 +156,6 @@ class Door:
                 raise errors.OriginNotAllowedError(
                     "Pages of this origin may not call here; cors.origins in the settings says who"
                 )
-        elif head.target.startswith(routing.SERVERS) and self._is_embedded(head):
-            raise errors.OriginNotAllowedError(
-                "Pages elsewhere may not load this; cors.origins in the settings says whose may"
-            )
         if (
             self.entry.hosts
             and head.target not in _PROBES
@@ -184,11 +180,6 @@ class Door:
                 "This listener is reached by its address, as localhost, or by a name that"
                 " allowed_hosts in the settings has"
             )
-
-    def _is_embedded(self, head: RequestHead) -> bool:
-        """Does a page elsewhere make a browser load it, as an image or a frame?"""
-        anybody = self.entry.origins is not None and b"*" in self.entry.origins.origins
-        return not anybody and browser.is_embedded(head.lines)
 
     def _own_options(self, head: RequestHead) -> bytes | None:
         """The fields of our own answer to OPTIONS; None when it is for the upstream to answer."""

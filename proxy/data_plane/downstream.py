@@ -107,6 +107,7 @@ class Downstream(Intake):
             if self._handler is None or not self._handler.outlive(self._task):
                 self._task.cancel()
             self._task = None
+        self._handler = None  # else: a circle, with the body that it has gathered
         if self.control is not None:
             self.control.close()
         self._door.closed(self)
@@ -139,10 +140,8 @@ class Downstream(Intake):
                 await self._wait()
             handler = self._handler_of(cast("RequestHead", self._head))
             if handler is not None:
-                try:
-                    await handler.run()
-                finally:
-                    self._handler = None  # else: a circle, with the body that it has gathered
+                await handler.run()
+                self._handler = None
                 if self._body_paused:  # by an upstream that is gone, or a second try that failed
                     self.resume_body()
             if not self.stays_open() or self._transport.is_closing():

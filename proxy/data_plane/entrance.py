@@ -11,7 +11,7 @@ from typing import Final, cast
 from proxy import errors
 from proxy.data_plane.carriage import REMEMBERED_BYTES, Carriage
 from proxy.data_plane.roles import Admission, Handler
-from proxy.policy import routing
+from proxy.policy import browser, routing
 from proxy.policy.deadline import asked_timeout_s
 from proxy.policy.grants import ANYBODY, Visitor
 from proxy.policy.repeats import Call, Kept, Mismatch
@@ -41,6 +41,7 @@ class Entrance(Carriage):
     """One request on its way in."""
 
     # On the class, as there.
+    _called: str = ""
     wrapped: bool = False  # does the body say which tool is called?
     _made: Call | None = None  # which equal ones may join
     _alone: asyncio.Task[None] | None = None  # ours, once the caller has left
@@ -71,6 +72,7 @@ class Entrance(Carriage):
                 found = await admission.identify(head.noted, now)
             head.visitor = seen = (admission, found[0], found[1])
         self._visitor = cast("Visitor", seen[1])
+        self.unusual = True
         self._record.subject = self._visitor.subject
 
     def _check_grant(self) -> None:
@@ -93,6 +95,57 @@ class Entrance(Carriage):
             " or it is for other teams ('authorized_teams')",
             reason="of other teams" if allowed else "not granted to this key",
         )
+
+    # --- what is called ---
+
+    def _route(self) -> tuple[Route, bytes]:
+        """The tool or passage that is asked for, and what of the target goes with it.
+
+        From now on its limits hold, in time and size.
+        """
+        table, head, record = self._plane.registry.current, self._head, self._record
+        route: Route
+        if head.target.startswith(routing.TOOLS):
+            wrapped = self.unusual and self.wrapped
+            record.route = "/api/v1/invoke" if wrapped else "/tools/{tool}"
+            if head.method != b"POST":
+                raise errors.MethodNotAllowedError(
+                    "A tool is called with POST", headers=(("Allow", "OPTIONS, POST"),)
+                )
+            try:
+                route, rest = table.tool_called(head.target)
+            except errors.ToolNotFoundError:
+                record.server = table.namespace_in(head.target)
+                raise
+            record.asked = route.method, route.path
+        else:
+            record.route = "/servers/{ns}"
+            self._check_page()
+            route, rest = table.server_called(head.method, head.target)
+            record.asked = head.method, rest
+        self._called = route.name
+        noted, spec = head.noted, route.server.spec
+        record.server = spec.namespace
+        record.tool = route.tool_name
+        if b"via" in noted and self._plane.via in noted[b"via"]:
+            raise errors.LoopDetectedError("The call has been here before: see its Via")
+        if spec.max_body_bytes is not None:
+            self._client.limit_body(spec.max_body_bytes)
+        deadline_s = route.deadline_s
+        if b"request-timeout" in noted:
+            deadline_s = self._asked_timeout_s(deadline_s)
+            self._hurried = deadline_s < route.deadline_s
+        self.due_at = self._client.due_at = self._moved_at + deadline_s
+        return route, rest
+
+    def _check_page(self) -> None:
+        """A page elsewhere must not make a browser load something here, as an image or a frame."""
+        cors = self._plane.cors
+        anybody = cors is not None and b"*" in cors.origins
+        if not anybody and browser.is_embedded(self._head.lines):
+            raise errors.OriginNotAllowedError(
+                "Pages elsewhere may not load this; cors.origins in the settings says whose may"
+            )
 
     async def _unwrap(self) -> None:
         """The same call as `POST /tools/ns.tool` with the parameters for its body."""
@@ -121,19 +174,6 @@ class Entrance(Carriage):
 
     # --- may they, and how often ---
 
-    def _limit(self, route: Route) -> None:
-        """How long may this call take, and how large may it be?"""
-        noted, spec = self._head.noted, route.server.spec
-        if b"via" in noted and self._plane.via in noted[b"via"]:
-            raise errors.LoopDetectedError("The call has been here before: see its Via")
-        if spec.max_body_bytes is not None:
-            self._client.limit_body(spec.max_body_bytes)
-        deadline_s = route.deadline_s
-        if b"request-timeout" in noted:
-            deadline_s = self._asked_timeout_s(deadline_s)
-            self._hurried = deadline_s < route.deadline_s
-        self.due_at = self._client.due_at = self._moved_at + deadline_s
-
     def _asked_timeout_s(self, usual_s: float) -> float:
         asked = self._head.noted.get(b"request-timeout")
         return usual_s if asked is None else asked_timeout_s(asked, self._plane.max_timeout_s)
@@ -154,6 +194,7 @@ class Entrance(Carriage):
                 self._said = await admission.count_together(visitor, address, route)
             else:
                 self._said = admission.count(visitor, address, route)
+            self.unusual = True
 
     async def _judge(self, admission: Admission, route: Route, query: bytes) -> None:
         """Somebody else decides, by who calls and the parameters; and may give other ones."""

@@ -16,7 +16,7 @@ from proxy.data_plane.entrance import Entrance
 from proxy.data_plane.line import wait_for
 from proxy.data_plane.pool import Pool
 from proxy.data_plane.upstream import Upstream
-from proxy.policy import retry, routing
+from proxy.policy import retry
 from proxy.policy.limits import Gate
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
@@ -35,7 +35,6 @@ class Exchange(Entrance):
     """One request and its answer. `due_at` (loop time) is when `overdue` wants to be asked."""
 
     # On the class, as there.
-    _called: str = ""
     _cluster: Cluster | None = None  # whose permit the call holds
     _serial: Gate | None = None  # whose turn the call has, where calls of a tool take turns
     _endpoint: Endpoint | None = None  # of the last attempt, until it is told what came of it
@@ -49,10 +48,9 @@ class Exchange(Entrance):
         """Route, admit, carry; record whatever came of it."""
         try:
             plane = self._plane
-            if plane.admission is not None or self.wrapped:
+            if plane.admission is not None or self.unusual:
                 await self._enter()
             route, rest = self._route()
-            self._limit(route)
             if plane.admission is not None:
                 await self._clear(plane.admission, route, rest)
             asks_again = route.coalesce or b"idempotency-key" in self._head.noted
@@ -64,7 +62,7 @@ class Exchange(Entrance):
             self._cluster = cluster
             await self._carry(route, cluster, rest)
             self._tell(self._record.status not in _FAILING)
-            if self._made is not None:
+            if self.unusual:
                 self._remember()
         except errors.ProxyError as error:
             self._refuse(error)
@@ -82,31 +80,6 @@ class Exchange(Entrance):
             self._publish()
 
     # --- the stages ---
-
-    def _route(self) -> tuple[Route, bytes]:
-        """The tool or passage that is asked for, and what of the target goes with it."""
-        table, head, record = self._plane.registry.current, self._head, self._record
-        route: Route
-        if head.target.startswith(routing.TOOLS):
-            record.route = "/api/v1/invoke" if self.wrapped else "/tools/{tool}"
-            if head.method != b"POST":
-                raise errors.MethodNotAllowedError(
-                    "A tool is called with POST", headers=(("Allow", "OPTIONS, POST"),)
-                )
-            try:
-                route, rest = table.tool_called(head.target)
-            except errors.ToolNotFoundError:
-                record.server = table.namespace_in(head.target)
-                raise
-            record.asked = route.method, route.path
-        else:
-            record.route = "/servers/{ns}"
-            route, rest = table.server_called(head.method, head.target)
-            record.asked = head.method, rest
-        self._called = route.name
-        record.server = route.server.spec.namespace
-        record.tool = route.tool_name
-        return route, rest
 
     def _admit(self, route: Route) -> Cluster:
         """Can this call go at all? What is refused up to here has touched no upstream."""
@@ -177,7 +150,7 @@ class Exchange(Entrance):
 
     def _let_go(self, pool: Pool, upstream: Upstream) -> None:
         self._upstream = None
-        if self._copy is not None and upstream.trailers:
+        if self.unusual and self._copy is not None and upstream.trailers:
             self._stop_keeping()  # they can't be sent again
         if not self._client.body_complete:
             upstream.reusable = False  # it waits for the rest of this request
@@ -209,7 +182,7 @@ class Exchange(Entrance):
     def _publish(self) -> None:
         record = self._record
         record.finished_at = monotonic()
-        if record.reason:
+        if record.code and record.reason:
             self._plane.publish_refusal(record)
         else:
             self._plane.publish(record)
@@ -298,9 +271,8 @@ class Exchange(Entrance):
 
     def _give_back(self) -> None:
         cluster = self._cluster
-        if self._made is not None:
+        if self.unusual:
             self._forget()
-        if self._read is not None:
             self._let_go_of_body()
         if self._serial is not None:
             self._serial.leave()
