@@ -7,7 +7,7 @@ import re
 from typing import Final, NamedTuple
 
 _ELSEWHERE: Final = re.compile(rb"\r\nsec-fetch-site:[ \t]*(?:cross|same)-site", re.IGNORECASE)
-_IP_LITERAL: Final = re.compile(rb"[0-9.]+")
+_IP_LITERAL: Final = re.compile(rb"[0-9.]*")  # nothing, too: HTTP/1.0 may name none
 _NAVIGATION: Final = re.compile(rb"\r\nsec-fetch-dest:[ \t]*document", re.IGNORECASE)
 
 

@@ -195,3 +195,14 @@ def test_key_holds_until_the_settings_change() -> None:
 
 def test_nothing_secret_is_shown() -> None:
     assert repr(desk(BOTH, Verifier(remembers=True))) == "<Desk <ApiKeys 2>>"
+
+
+def test_desks_know_the_same_when_their_credentials_are_the_same() -> None:
+    tokens = Verifier(remembers=True)
+    named = ApiKey(name="ci", key="${A_KEY}")
+    before = Desk(Auth(api_keys=(named,)), {"A_KEY": "old"}, tokens, lambda: WALL_S)
+    same = Desk(Auth(api_keys=(named,)), {"A_KEY": "old"}, tokens, lambda: WALL_S)
+    rotated = Desk(Auth(api_keys=(named,)), {"A_KEY": "new"}, tokens, lambda: WALL_S)
+    others = Desk(Auth(api_keys=(named,)), {"A_KEY": "old"}, None, lambda: WALL_S)
+
+    assert [before.knows_the_same(each) for each in (same, rotated, others)] == [True, False, False]

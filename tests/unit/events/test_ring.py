@@ -188,3 +188,25 @@ def test_ids_of_our_own_between_those_of_a_stream_are_found() -> None:
         Place(1),
         Place(3),
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "last_id", "lags"),
+    [
+        ((b"5-0", b"6-0"), b"6-1", True),
+        ((b"5-0", b"6-0", b"t1-3"), b"7-0", True),
+        ((b"5-0", b"6-0"), b"6-0", False),
+        ((b"5-0", b"6-0"), b"5-9", False),
+        ((b"5-0",), b"t1-9", False),
+        ((b"t1-1",), b"7-0", False),
+        ((), b"7-0", False),
+    ],
+)
+def test_ring_lags_behind_whoever_has_seen_more_of_the_stream(
+    names: tuple[bytes, ...], last_id: bytes, *, lags: bool
+) -> None:
+    assert stream_ring(*names).lags(last_id) is lags
+
+
+def test_ring_of_one_sidecar_alone_lags_behind_nobody() -> None:
+    assert not ring(3, 2).lags(b"9-0")

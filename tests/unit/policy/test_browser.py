@@ -7,6 +7,7 @@ from proxy.policy.browser import (
     cors_fields,
     host_allowed,
     is_embedded,
+    names_a_host,
     origin_allowed,
     preflight_fields,
 )
@@ -130,3 +131,19 @@ def test_preflight_says_what_may_be_sent(
 )
 def test_page_that_makes_a_browser_load_something_is_known(lines: bytes, *, embedded: bool) -> None:
     assert is_embedded(lines) is embedded
+
+
+@pytest.mark.parametrize(
+    ("authority", "names"),
+    [
+        (b"localhost", False),
+        (b"LOCALHOST:9901", False),
+        (b"127.0.0.1:9901", False),
+        (b"[::1]:9901", False),
+        (b"", False),
+        (b"sidecar", True),
+        (b"127.0.0.1.evil.example:9901", True),
+    ],
+)
+def test_name_of_a_host_is_told_from_its_address(authority: bytes, *, names: bool) -> None:
+    assert names_a_host(authority) is names

@@ -171,3 +171,20 @@ def test_every_escape_of_one_octet_is_read_as_the_laxest_upstream_would() -> Non
     }
 
     assert wrong == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/tools/call",
+        b"//tools///call/",
+        b"/TOOLS/Call",
+        b"/tools;a=1/call;b",
+        b"/%74ools/call",
+        b"/%2574ools/call",
+        b"/%252574ools/call",
+        b"/tools/call%00.html",
+    ],
+)
+def test_path_is_compared_as_the_laxest_upstream_might_read_it(path: bytes) -> None:
+    assert plain_path(path) == b"/tools/call"
