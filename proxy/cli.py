@@ -155,12 +155,14 @@ def on_uvloop(work: Coroutine[object, object, int]) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """Everything that `run` would refuse, and every warning; nothing is started."""
+    from proxy.admission.stage import Admission, AdmissionError  # noqa: PLC0415 - as in `_serve`
     from proxy.registry.load import LoadRules, RegistryRejectedError, load_file  # noqa: PLC0415
 
     settings = _settings(options)
     try:
+        Admission(settings, os.environ)
         loaded = load_file(settings.registry.path, LoadRules.of(settings), os.environ)
-    except RegistryRejectedError as error:
+    except (AdmissionError, RegistryRejectedError) as error:
         return _complain(str(error))
     for finding in loaded.findings:
         _say(f"{finding.severity}: {finding}", sys.stderr)

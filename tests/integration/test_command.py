@@ -195,3 +195,37 @@ def test_upstream_that_is_away_does_not_keep_it_from_starting(start_sidecar: Sta
         sidecar = start_sidecar(server("o", f"http://127.0.0.1:{port}"))
 
         assert sidecar.get("/livez").status == 200
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("auth: {api_keys: [{name: ci, key: '${NO_SUCH_KEY}'}]}", "NO_SUCH_KEY"),
+        ("auth: {jwt: {key_file: /no/such/key, issuer: i, audience: a}}", "key_file"),
+        ("auth: {api_keys: []}", "let anybody call"),
+        ("rate: {redis: 'redis://host:port/0'}", "redis"),
+    ],
+    ids=["key", "key-file", "no-keys", "redis"],
+)
+def test_what_admission_cannot_have_is_one_line(
+    tmp_path: Path, command: str, text: str, said: str
+) -> None:
+    done = run_command(command, "-c", str(settings_file(tmp_path, f"{text}\n")))
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert said in done.stderr
+
+
+def test_check_takes_all_ways_of_admission(tmp_path: Path) -> None:
+    text = """
+auth:
+  api_keys: [{name: ci, sha256: %s}]
+  jwt: {jwks_url: 'https://issuer/keys', issuer: i, audience: a}
+policy: {opa: {url: 'http://127.0.0.1:9'}}
+rate: {caller: 10/s, redis: 'redis://127.0.0.1:9'}
+""" % ("a" * 64)
+
+    done = run_command("check", "-c", str(settings_file(tmp_path, text)))
+
+    assert (done.returncode, done.stderr) == (0, "")
