@@ -23,6 +23,7 @@ DOCKERFILE: Final = ROOT / "Dockerfile"
 _INSTALLED_AT: Final = "/opt/toolproxy"
 _PATH_OF_THE_BASE: Final = "/usr/local/bin:/usr/bin:/bin"
 _STEP_WITHIN_S: Final = 600.0
+_ARGUMENT: Final = "IMAGE_ARG_"
 _COMMENT: Final = re.compile(r"^\s*#.*\n", re.MULTILINE)
 
 
@@ -106,8 +107,10 @@ def _do(stage: Stage, root: Path) -> None:
     here = root
     for word, argument in stage:
         match word:
-            case "ARG" | "ENV":
+            case "ENV":
                 around |= _assigned(argument, around, root)
+            case "ARG":
+                around |= _assigned(argument, around, root) | _build_arguments()
             case "WORKDIR":
                 here = below(root, argument)
                 here.mkdir(parents=True)
@@ -140,6 +143,12 @@ def _copy(paths: list[str], here: Path) -> None:
             shutil.copytree(ROOT / source, here / target, ignore=shutil.ignore_patterns("*.pyc"))
         else:
             shutil.copy(ROOT / source, here / target)
+
+
+def _build_arguments() -> dict[str, str]:
+    """As an engine takes them by `--build-arg`: here from `IMAGE_ARG_COMPILED=0` and its like."""
+    given = {k: v for k, v in os.environ.items() if k.startswith(_ARGUMENT)}
+    return {name.removeprefix(_ARGUMENT): value for name, value in given.items()}
 
 
 def _assigned(argument: str, around: Mapping[str, str], root: Path) -> dict[str, str]:

@@ -123,6 +123,7 @@ class OriginConnection(asyncio.StreamReaderProtocol):
         self._origin = origin
         self.writer: asyncio.StreamWriter
         self.serving: asyncio.Task[None] | None = None
+        self._made: asyncio.BaseTransport | None = None
         self.raw = bytearray()
         self.received_bytes = 0
         self.visits: list[Visit] = []
@@ -153,6 +154,15 @@ class OriginConnection(asyncio.StreamReaderProtocol):
         plain: socket.socket = self.writer.get_extra_info("socket")
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._made = transport
+        super().connection_made(transport)
+
+    def let_go(self) -> None:
+        """Whatever became of it: nothing may be left for the garbage collector to complain of."""
+        if isinstance(self._made, asyncio.Transport):
+            self._made.abort()
 
     def _end(self, ending: Ending) -> None:
         if self.ending is None:
@@ -211,6 +221,8 @@ class Origin:
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
+        for each in self._ever:
+            each.let_go()
 
     def forget(self, script: Script) -> None:
         """Begin anew for another test, without touching open connections."""
