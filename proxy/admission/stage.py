@@ -123,23 +123,7 @@ class Admission:
 
     # --- how often ---
 
-    def counts(self, visitor: Visitor, route: Route) -> bool:
-        if visitor.rate is not None or self.settings.rate.caller is not None:
-            return True
-        if route.server.spec.rate is not None:
-            return True
-        return isinstance(route, LiveTool) and route.spec.rate is not None
-
-    def count(self, visitor: Visitor, address: bytes, route: Route) -> bytes:
-        return self.rates.take(self._limits_of(visitor, address, route), monotonic())
-
-    async def count_together(self, visitor: Visitor, address: bytes, route: Route) -> bytes:
-        limits = self._limits_of(visitor, address, route)
-        if self.shared is None:
-            return self.rates.take(limits, monotonic())
-        return await self.shared.take(limits, monotonic())
-
-    def _limits_of(self, visitor: Visitor, address: bytes, route: Route) -> tuple[Limit, ...]:
+    def limits_of(self, visitor: Visitor, address: bytes, route: Route) -> tuple[Limit, ...]:
         key = (visitor.application, visitor.subject, address, route.name)
         limits = self._limits.get(key)
         if limits is None:
@@ -147,6 +131,14 @@ class Admission:
                 self._limits.clear()
             limits = self._limits[key] = tuple(self._find_limits(visitor, address, route))
         return limits
+
+    def take(self, limits: tuple[Limit, ...]) -> bytes:
+        return self.rates.take(limits, monotonic())
+
+    async def take_together(self, limits: tuple[Limit, ...]) -> bytes:
+        if self.shared is None:
+            return self.take(limits)
+        return await self.shared.take(limits, monotonic())
 
     def _find_limits(self, visitor: Visitor, address: bytes, route: Route) -> Iterator[Limit]:
         spec, each = route.server.spec, self.settings.rate.caller

@@ -45,7 +45,7 @@ class Carriage:
     """One request and its answer on their way. `due_at` (loop time) is when time has run out."""
 
     # On the class: what most exchanges never ask for; what all ask for is cheaper on the instance.
-    # `unusual` says, in one look, that some of what stands here is not as it stands here.
+    # `unusual` and `known` say, in one look, that some of it is not as it stands here.
     _upstream: Upstream | None = None
     _answer_over: bool = False
     _caller_full: bool = False  # it takes no more of the answer for now
@@ -72,7 +72,8 @@ class Carriage:
         self._answer_chunked = False
         self._answer_begun = False
         self.due_at = FOREVER
-        self.unusual = False
+        self.unusual = False  # in its body, or what becomes of its answer
+        self.known = False  # who calls, or what they are told
         # What went up of the body, while it may have to go up again and all of it is held.
         self._replay: bytes | None = b""
 
@@ -158,7 +159,7 @@ class Carriage:
         if self._request_chunked and not self._replay:
             body = self._chunked(body)
         onward = route.onward(endpoint, rest)
-        if self.unusual and not self._visitor.spent.isdisjoint(onward.forwarded_credentials):
+        if self.known and not self._visitor.spent.isdisjoint(onward.forwarded_credentials):
             passing = onward.forwarded_credentials - self._visitor.spent
             onward = onward._replace(forwarded_credentials=passing, way=None)
         if route.server.spec.preserve_host:
@@ -224,7 +225,7 @@ class Carriage:
         if plane.cors is not None and b"origin" in head.noted:
             answer = with_cors(answer, browser.cors_fields(head.noted, plane.cors))
         more = self._trace.id_lines
-        if self.unusual:
+        if self.known:
             more += self._said
         stays = client.stays_open()
         if not stays or not head.minor_version:

@@ -1,24 +1,20 @@
-"""What a call is shown to before it goes: who calls, may they, how often, and was it made before?
+"""What a call is shown to before it goes: who calls, what do they call, may they, and how often?
 
-Asks whoever decides (`roles.Admission`, `policy.repeats`). Decides nothing of where a call goes.
+Asks whoever decides (`roles.Admission`). Decides nothing of where a call goes.
 """
 
-import asyncio
-import hashlib
 import re
-from typing import Final, cast
+from typing import Any, Final
 
 from proxy import errors
-from proxy.data_plane.carriage import REMEMBERED_BYTES, Carriage
-from proxy.data_plane.roles import Admission, Handler
+from proxy.data_plane.again import Again
+from proxy.data_plane.carriage import FOREVER
+from proxy.data_plane.roles import Admission
 from proxy.policy import browser, routing
 from proxy.policy.deadline import asked_timeout_s
 from proxy.policy.grants import ANYBODY, Visitor
-from proxy.policy.repeats import Call, Kept, Mismatch
-from proxy.registry.snapshot import Route
-from proxy.wire.fields import one_visible
+from proxy.registry.snapshot import Route, Snapshot
 from proxy.wire.forwarding import addressed, client_address
-from proxy.wire.head import ResponseHead
 from proxy.wire.invocation import read_invocation
 
 INVOKE: Final = b"/api/v1/invoke"
@@ -37,43 +33,91 @@ _AGAIN: Final = b"Idempotency-Replayed: true\r\n"
 _NO_BODY: Final = frozenset({204, 304})
 
 
-class Entrance(Carriage):
+class Found:
+    """What was found out about a head, for when the same one comes again."""
+
+    __slots__ = ("admission", "limits", "table", "until", "visitor")
+
+    def __init__(
+        self,
+        admission: Admission,
+        table: Snapshot,
+        visitor: Visitor,
+        until: float,
+        limits: tuple[Any, ...],
+    ) -> None:
+        self.admission = admission
+        self.table = table
+        self.visitor = visitor
+        self.until = until
+        self.limits = limits
+
+
+class Entrance(Again):
     """One request on its way in."""
 
     # On the class, as there.
     _called: str = ""
     wrapped: bool = False  # does the body say which tool is called?
-    _made: Call | None = None  # which equal ones may join
-    _alone: asyncio.Task[None] | None = None  # ours, once the caller has left
-    _elsewhere: bool = False  # does it wait for a policy, or an equal call?
-    _given: bytes | None = None  # the body before somebody else changed it
-    _hurried: bool = False  # has the upstream less time than the registry gives it?
-    _keyed: bool = False  # by its caller: then it is made to its end, whoever leaves
 
     # --- who calls ---
 
-    async def _enter(self) -> None:
-        """Find out who calls, and what, where the body says so."""
-        admission = self._plane.admission
+    def _known_way(self) -> tuple[Route, bytes] | None:
+        """The way in for a head that came this way before, if nothing has changed since."""
+        found, plane = self._head.found, self._plane
+        if (
+            not isinstance(found, Found)
+            or found.admission is not plane.admission
+            or found.table is not plane.registry.current
+            or found.until <= plane.now
+        ):
+            return None
+        self._let_in(found.visitor)
+        route, rest = self._route()
+        if found.limits:
+            self._said = found.admission.take(found.limits)
+        return route, rest
+
+    async def _come_in(self) -> tuple[Route, bytes]:
+        """Find out who calls, and what, where the body says so; and whether they may."""
+        admission, table, until = self._plane.admission, self._plane.registry.current, FOREVER
         if admission is not None and admission.asks_who:
-            await self._identify(admission)
+            until = await self._identify(admission)
         if self.wrapped:
             await self._unwrap()
         if self._visitor is not ANYBODY:
             self._check_grant()
+        route, rest = self._route()
+        if admission is None:
+            return route, rest
+        judged = admission.judges(route.server.spec.namespace)
+        if judged:
+            await self._judge(admission, route, rest)
+        address = client_address(self._head, self._client.caller)
+        limits = admission.limits_of(self._visitor, address, route)
+        if limits:
+            together = admission.counts_together
+            said = admission.take_together(limits) if together else None
+            self._said = admission.take(limits) if said is None else await said
+            self.known = True
+        if not (judged or self.wrapped or admission.counts_together):
+            self._head.found = Found(admission, table, self._visitor, until, limits)
+        return route, rest
 
-    async def _identify(self, admission: Admission) -> None:
-        head, now = self._head, self._plane.now
-        seen = head.visitor
-        if seen is None or seen[0] is not admission or seen[2] <= now:
-            found = admission.at_once(head.noted, now)
-            if found is None:
-                self.due_at = self._client.due_at = self._moved_at + _INVOCATION_S
-                found = await admission.identify(head.noted, now)
-            head.visitor = seen = (admission, found[0], found[1])
-        self._visitor = cast("Visitor", seen[1])
-        self.unusual = True
-        self._record.subject = self._visitor.subject
+    def _let_in(self, visitor: Visitor) -> None:
+        self._visitor = visitor
+        self._record.subject = visitor.subject
+        self.known = True
+
+    async def _identify(self, admission: Admission) -> float:
+        """Until when who they are need not be asked again."""
+        noted, now = self._head.noted, self._plane.now
+        found = admission.at_once(noted, now)
+        if found is None:
+            self.due_at = self._client.due_at = self._moved_at + _INVOCATION_S
+            found = await admission.identify(noted, now)
+        self._let_in(found[0])
+        return found[1]
 
     def _check_grant(self) -> None:
         """By the name alone, so that nobody learns what there is that they may not call."""
@@ -178,24 +222,6 @@ class Entrance(Carriage):
         asked = self._head.noted.get(b"request-timeout")
         return usual_s if asked is None else asked_timeout_s(asked, self._plane.max_timeout_s)
 
-    def _look_at_clock(self, route: Route) -> None:
-        """Time went by before the call could go: what is left may be too little for anybody."""
-        if self.due_at - _now() < route.deadline_s / 2:
-            self._hurried = True
-
-    async def _clear(self, admission: Admission, route: Route, query: bytes) -> None:
-        """Is the call theirs to make, by every rule there is for it?"""
-        visitor, server = self._visitor, route.server.spec
-        if admission.judges(server.namespace):
-            await self._judge(admission, route, query)
-        if admission.counts(visitor, route):
-            address = client_address(self._head, self._client.caller)
-            if admission.counts_together:
-                self._said = await admission.count_together(visitor, address, route)
-            else:
-                self._said = admission.count(visitor, address, route)
-            self.unusual = True
-
     async def _judge(self, admission: Admission, route: Route, query: bytes) -> None:
         """Somebody else decides, by who calls and the parameters; and may give other ones."""
         if not route.tool_name:
@@ -220,126 +246,3 @@ class Entrance(Carriage):
         self._put(await admission.judge(self._visitor, route, given, address, request_id))
         self._elsewhere = False
         self._look_at_clock(route)
-
-    # --- was it made before ---
-
-    async def _join(self, route: Route, query: bytes) -> bool:
-        """Take the answer of an equal call, if there was or is one; else it is for us to make."""
-        key = self._idempotency_key(route)
-        if not (key or route.coalesce) or not await self._gather(REMEMBERED_BYTES):
-            return False
-        body = self._gathered() if self._given is None else self._given
-        parts = [route.name.encode(), query, body]
-        if not key:  # nobody has said that it is the same call, so it must be, in every field
-            parts.append(self._head.lines)
-        digest = hashlib.sha256(b"".join([b"%d:%b" % (len(it), it) for it in parts])).digest()
-        repeats, scope = self._plane.repeats, self._scope(route)
-        while True:
-            try:
-                begun = repeats.begin(scope, key or digest, digest, _now())
-            except Mismatch:
-                raise errors.IdempotencyMismatchError(
-                    "This Idempotency-Key came with another call before; take a new one"
-                ) from None
-            if begun is None and key:
-                raise errors.NoRoomError(
-                    "Too many calls with an Idempotency-Key are being made; come back later",
-                    retry_after_s=1,
-                )
-            if begun is None:
-                return False
-            call, first = begun
-            self._look_at_clock(route)
-            if first:
-                self._made, self._keyed, self._copy = call, bool(key), []
-                return False
-            if call.running:
-                waiter = asyncio.get_running_loop().create_future()
-                call.waiters.append(waiter)
-                self._elsewhere = True
-                await waiter
-                self._elsewhere = False
-            if call.kept is not None:
-                self._answer_again(call.kept)
-                return True
-
-    def _idempotency_key(self, route: Route) -> bytes:
-        noted = self._head.noted
-        if _KEY not in noted or not route.tool_name:
-            return b""
-        key = one_visible(noted[_KEY], _LONGEST_KEY)
-        if key is None:
-            raise errors.BadValueError(
-                f"Idempotency-Key is one value of 1 to {_LONGEST_KEY} visible characters"
-            )
-        return key
-
-    def _scope(self, route: Route) -> bytes:
-        """Whose keys these are: nobody gets the answers of somebody else.
-
-        Whom the upstream would tell apart are others to us, too.
-        """
-        visitor, noted = self._visitor, self._head.noted
-        who = f"{visitor.application}\0{visitor.subject}".encode()
-        if len(who) == 1:
-            who = client_address(self._head, self._client.caller)
-        shown = route.server.credentials - visitor.spent
-        passed_on = [b"\0%b: %b" % (name, noted[name]) for name in sorted(shown) if name in noted]
-        return who + b"".join(passed_on)
-
-    def _answer_again(self, kept: Kept) -> None:
-        self._record.status = kept.status
-        self._record.response_bytes = len(kept.body)
-        self._said += _AGAIN
-        self._answer_begun = self._answer_over = True
-        answer = ResponseHead(
-            kept.status,
-            kept.status_line,
-            kept.lines,
-            kept.noted,
-            len(kept.body),
-            True,  # noqa: FBT003
-        )
-        self._client.send(self._answered(answer, kept.body))
-
-    def _remember(self) -> None:
-        """The call is made, and its answer is whole."""
-        call, copy, answer = self._made, self._copy, self._copied
-        self._made = None
-        if call is None:
-            return
-        kept = None
-        if copy is not None and answer is not None:
-            body, noted = b"".join(copy), answer.noted
-            if answer.status not in _NO_BODY:
-                noted = {**noted, b"content-length": b"%d" % len(body)}
-            kept = Kept(answer.status_line, answer.lines, body, answer.status, noted)
-        self._plane.repeats.finish(call, kept, _now(), keep=self._keyed)
-
-    def _stop_keeping(self) -> None:
-        """Who waits for it makes a call of its own."""
-        super()._stop_keeping()
-        self._forget()
-        if self._alone is not None:
-            self._alone.cancel()  # for nobody
-
-    def _forget(self) -> None:
-        """It failed by our own fault, or nobody knows: the next equal call is made."""
-        call, self._made = self._made, None
-        if call is not None:
-            self._plane.repeats.fail(call)
-
-    def outlive(self, task: "asyncio.Task[None]") -> bool:
-        """The caller has left: does the call go on? With a key it does, for they come back."""
-        if self._made is None or not self._keyed or self._plane.ending:
-            return False
-        self.resume_answer()
-        self._alone = task
-        outliving = self._plane.outliving
-        outliving[task] = cast("Handler", self)
-        task.add_done_callback(outliving.pop)
-        return True
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -48,11 +48,10 @@ class Exchange(Entrance):
         """Route, admit, carry; record whatever came of it."""
         try:
             plane = self._plane
-            if plane.admission is not None or self.unusual:
-                await self._enter()
-            route, rest = self._route()
-            if plane.admission is not None:
-                await self._clear(plane.admission, route, rest)
+            if plane.admission is None and not self.unusual:
+                route, rest = self._route()
+            else:
+                route, rest = self._known_way() or await self._come_in()
             asks_again = route.coalesce or b"idempotency-key" in self._head.noted
             if asks_again and await self._join(route, rest):
                 return

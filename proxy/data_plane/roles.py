@@ -6,7 +6,7 @@ talks to a caller's connection, and the connection to whatever answers. Decides 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from proxy import errors
 from proxy.data_plane.pool import Pools
@@ -169,14 +169,14 @@ class Admission(Protocol):
     ) -> bytes:
         """The body that may go on; raises `ForbiddenError`, and for a body that can't be judged."""
 
-    def counts(self, visitor: Visitor, route: Route) -> bool:
-        """Is there a limit to how often they may call it?"""
+    def limits_of(self, visitor: Visitor, address: bytes, route: Route) -> tuple[Any, ...]:
+        """The limits to how often they may call it."""
 
-    def count(self, visitor: Visitor, address: bytes, route: Route) -> bytes:
+    def take(self, limits: tuple[Any, ...]) -> bytes:
         """One more call: field lines for its answer; raises `RateLimitedError`."""
 
-    async def count_together(self, visitor: Visitor, address: bytes, route: Route) -> bytes:
-        """The same."""
+    async def take_together(self, limits: tuple[Any, ...]) -> bytes:
+        """The same, with other sidecars."""
 
 
 class Plane:

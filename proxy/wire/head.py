@@ -21,13 +21,13 @@ class RequestHead:
     __slots__ = (
         "authority",
         "body_bytes",
+        "found",
         "keep_alive",
         "lines",
         "method",
         "minor_version",
         "noted",
         "target",
-        "visitor",
         "written",
     )
 
@@ -52,8 +52,8 @@ class RequestHead:
         self.authority = authority
         # What `forwarding` made of it last and for whom, for when the same head comes again.
         self.written: tuple[object, object, bytes, bytes] | None = None
-        # Likewise who sent it, by whose word, and until when that holds.
-        self.visitor: tuple[object, object, float] | None = None
+        # Likewise what was found out about it on its way in.
+        self.found: object | None = None
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method.decode()} {self.target.decode('latin-1')}>"
