@@ -13,13 +13,11 @@ from proxy.data_plane.roles import Admission
 from proxy.policy import browser, routing
 from proxy.policy.deadline import asked_timeout_s
 from proxy.policy.grants import ANYBODY, Visitor
-from proxy.registry.snapshot import Route, Snapshot
+from proxy.registry.snapshot import Route
 from proxy.wire.forwarding import addressed, client_address
 from proxy.wire.invocation import read_invocation
 
 INVOKE: Final = b"/api/v1/invoke"
-_KEY: Final = b"idempotency-key"
-_LONGEST_KEY: Final = 256
 _LONGEST_NAME: Final = 193  # namespace, dot and tool
 _JUDGED_BYTES: Final = 1024 * 1024
 _INVOCATION_BYTES: Final = 16 * 1024 * 1024
@@ -29,25 +27,23 @@ _TYPED: Final = re.compile(rb"\r\ncontent-type:[ \t]*([^\r]*)", re.IGNORECASE)
 _JSON: Final = re.compile(
     rb'application/(?:[a-z0-9.-]+\+)?json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?', re.IGNORECASE
 )
-_AGAIN: Final = b"Idempotency-Replayed: true\r\n"
-_NO_BODY: Final = frozenset({204, 304})
 
 
 class Found:
     """What was found out about a head, for when the same one comes again."""
 
-    __slots__ = ("admission", "limits", "table", "until", "visitor")
+    __slots__ = ("admission", "generation", "limits", "until", "visitor")
 
     def __init__(
         self,
         admission: Admission,
-        table: Snapshot,
+        generation: int,  # of the table; the table itself would live on with an idle connection
         visitor: Visitor,
         until: float,
         limits: tuple[Any, ...],
     ) -> None:
         self.admission = admission
-        self.table = table
+        self.generation = generation
         self.visitor = visitor
         self.until = until
         self.limits = limits
@@ -68,7 +64,7 @@ class Entrance(Again):
         if (
             not isinstance(found, Found)
             or found.admission is not plane.admission
-            or found.table is not plane.registry.current
+            or found.generation != plane.registry.current.generation
             or found.until <= plane.now
         ):
             return None
@@ -80,7 +76,8 @@ class Entrance(Again):
 
     async def _come_in(self) -> tuple[Route, bytes]:
         """Find out who calls, and what, where the body says so; and whether they may."""
-        admission, table, until = self._plane.admission, self._plane.registry.current, FOREVER
+        admission, until = self._plane.admission, FOREVER
+        generation = self._plane.registry.current.generation
         if admission is not None and admission.asks_who:
             until = await self._identify(admission)
         if self.wrapped:
@@ -101,7 +98,7 @@ class Entrance(Again):
             self._said = admission.take(limits) if said is None else await said
             self.known = True
         if not (judged or self.wrapped or admission.counts_together):
-            self._head.found = Found(admission, table, self._visitor, until, limits)
+            self._head.found = Found(admission, generation, self._visitor, until, limits)
         return route, rest
 
     def _let_in(self, visitor: Visitor) -> None:

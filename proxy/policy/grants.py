@@ -78,11 +78,6 @@ class Visitor:
         other._all, other._prefixes, other._tools = self._all, self._prefixes, self._tools
         return other
 
-    @property
-    def calls_everything(self) -> bool:
-        """Does no name have to be looked at?"""
-        return self._all
-
     def may_call(self, tool: bytes) -> bool:
         """By the grants of their key; `tool` is `ns.tool`."""
         return self._all or tool in self._tools or tool.startswith(self._prefixes)
