@@ -5,6 +5,7 @@ each connection. What it answers is a script (`tests.support.scripts`).
 """
 
 import asyncio
+import contextlib
 import enum
 import socket
 import ssl
@@ -162,7 +163,8 @@ class OriginConnection(asyncio.StreamReaderProtocol):
     def let_go(self) -> None:
         """Whatever became of it: nothing may be left for the garbage collector to complain of."""
         if isinstance(self._made, asyncio.Transport):
-            self._made.abort()
+            with contextlib.suppress(AttributeError):  # of one over TLS that is gone already
+                self._made.abort()
 
     def _end(self, ending: Ending) -> None:
         if self.ending is None:
