@@ -110,7 +110,9 @@ def test_subscriber_who_takes_nothing_is_sent_away(
 def test_calls_go_on_while_200_subscribers_get_2_000_events_a_second(
     start_origin: StartOrigin, start_sidecar: StartSidecar
 ) -> None:
-    sidecar = start_sidecar(server("o", start_origin().url))
+    # However late this machine makes the readers, nothing of what waits for them is dropped.
+    patient = {"events": {"ring": 100_000, "queue": 100_000, "queue_bytes": "64MiB"}}
+    sidecar = start_sidecar(server("o", start_origin().url), settings=patient)
     with EventCrowd(sidecar.port, 200, CALLS) as crowd:
         assert eventually(lambda: crowd.listening == 200)
         load = threading.Thread(target=calls, args=(sidecar.port, 4_000), kwargs={"per_s": 2_000})
@@ -123,7 +125,7 @@ def test_calls_go_on_while_200_subscribers_get_2_000_events_a_second(
                 assert caller.answer().status == 200
                 took_s.append(time.monotonic() - began)
         load.join()
-        got_all = eventually(lambda: min(crowd.messages) >= 4_000 + len(took_s), within_s=30)
+        got_all = eventually(lambda: min(crowd.messages) >= 4_000 + len(took_s), within_s=60)
 
     p99_s = sorted(took_s)[int(len(took_s) * 0.99)]
     print(f"{len(took_s)} calls, p99 {p99_s * 1000:.1f} ms")  # noqa: T201
