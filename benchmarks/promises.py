@@ -25,6 +25,7 @@ from benchmarks.figures import (
     Measurements,
     Spread,
 )
+from benchmarks.generations import compare_and_store_seconds
 from benchmarks.moments import leaving_seconds, reload_seconds
 from benchmarks.peers.envoy import ENVOY
 from benchmarks.peers.envoy import LEAST_REQUEST as ENVOY_LEAST
@@ -45,7 +46,7 @@ from benchmarks.sse.figures import (
     PER_SUBSCRIBER,
 )
 from benchmarks.sse.peers import NCHAN
-from benchmarks.stall import stall_seconds
+from benchmarks.stall import changing_stall_seconds, stall_seconds
 
 _SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {"≤": le, "<": lt, "≥": ge}
 
@@ -206,6 +207,17 @@ PROMISES: Final = (
         moment(stall_seconds, scale=1000),
         Bar("≤", 20, "ms"),
         digits=1,
+    ),
+    Promise(
+        "longest stall of the loop, reload of 10 000 tools, all changed",
+        moment(changing_stall_seconds, scale=1000),
+        Bar("≤", 20, "ms"),
+        digits=1,
+    ),
+    Promise(
+        "10 000 changed tools, compared and stored",
+        moment(compare_and_store_seconds),
+        Bar("<", 1.0, "s"),
     ),
     Promise(f"p99 of least_request, {_SLOW}", of_one(P99_AFTER, "slow", LEAST), Bar("<", 10, "ms")),
     Promise(f"p99 of peak_ewma, {_SLOW}", of_one(P99_AFTER, "slow", EWMA), Bar("<", 10, "ms")),

@@ -1,4 +1,4 @@
-"""The longest stall of the sidecar's loop while it takes up a changed registry of 100 000 tools.
+"""The longest stall of the sidecar's loop while it takes up a large registry that has changed.
 
 One caller calls all the time; how much longer than usual its slowest call takes is how long the
 loop had no time for it. The sidecar and the process that parses for it may use every core.
@@ -8,7 +8,7 @@ import contextlib
 import socket
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -29,22 +29,45 @@ _CALL: Final = (
 
 
 def stall_seconds(home: Path, folder: Path) -> list[float]:
-    """The longest stall of each of a few reloads."""
+    """Of 100 000 tools one is new: the longest stall of each of a few reloads."""
+
+    def changed(number: int) -> dict[str, list[str]]:
+        tools = many_tools()
+        tools["bench"].append(f"fresh{number}")
+        return tools
+
+    return _stalls(home, folder, many_tools(), changed)
+
+
+def changing_stall_seconds(home: Path, folder: Path) -> list[float]:
+    """Of 10 000 tools all but one are others than before: compared, swapped and stored."""
+
+    def changed(number: int) -> dict[str, list[str]]:
+        others = {f"other{n:02}": [f"tool{number}{m:03}" for m in range(100)] for n in range(99)}
+        return {
+            "bench": ["t0000", f"fresh{number}", *(f"t{number}{m:03}" for m in range(98))],
+            **others,
+        }
+
+    return _stalls(home, folder, changed(_RELOADS), changed)
+
+
+Tools = dict[str, list[str]]
+
+
+def _stalls(home: Path, folder: Path, first: Tools, changed: Callable[[int], Tools]) -> list[float]:
     (folder / "upstream").mkdir()
     path = folder / "registry.yaml"
     with contextlib.ExitStack() as until:
         upstream = until.enter_context(upstreams.answers(folder / "upstream", upstreams.ONE))
-        path.write_text(registry(upstream, many_tools()))
+        path.write_text(registry(upstream, first))
         port = until.enter_context(running_sidecar(home, folder, path))
         caller = until.enter_context(socket.create_connection(("127.0.0.1", port)))
         usual_s = statistics.median(_answer_times(caller, "t0000", _AFTERWARDS_S))
         stalls_s = []
         for number in range(_RELOADS):
-            tool = f"fresh{number}"
-            tools = many_tools()
-            tools["bench"].append(tool)
-            rename_over(path, registry(upstream, tools))
-            took_s = [*_answer_times(caller, tool, _AFTERWARDS_S)]
+            rename_over(path, registry(upstream, changed(number)))
+            took_s = [*_answer_times(caller, f"fresh{number}", _AFTERWARDS_S)]
             stalls_s.append(max(took_s) - usual_s)
         return stalls_s
 

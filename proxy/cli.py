@@ -17,6 +17,7 @@ from typing import Final, TextIO
 from proxy.config.settings import Settings, SettingsError, load_settings
 from proxy.errors import base
 from proxy.people.options import add_commands
+from proxy.publishing.options import add_registry_commands
 from proxy.telemetry.logs import log_to_stderr
 
 _UNUSABLE: Final = 2
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(sub, suppressed=True)
         sub.set_defaults(command=command)
     add_commands(commands, _people)
+    add_registry_commands(commands, _publishers)
     return parser
 
 
@@ -123,6 +125,8 @@ def _run(options: argparse.Namespace) -> int:
 def _serve(settings: Settings, reread: Callable[[], Settings], environ: Mapping[str, str]) -> int:
     # Imported here: 'check' and '--help' need no event loop and no HTTP.
     from proxy.admission.stage import AdmissionError  # noqa: PLC0415
+    from proxy.generations.source import SourceError  # noqa: PLC0415
+    from proxy.generations.starting import UnguardedError  # noqa: PLC0415
     from proxy.registry.load import RegistryRejectedError  # noqa: PLC0415
     from proxy.reporting import ReportingError  # noqa: PLC0415
     from proxy.sidecar import CannotListenError, Sidecar  # noqa: PLC0415
@@ -130,11 +134,11 @@ def _serve(settings: Settings, reread: Callable[[], Settings], environ: Mapping[
     async def serve() -> int:
         try:
             sidecar = Sidecar(settings, reread, environ)
-        except (AdmissionError, ReportingError) as error:
+        except (AdmissionError, ReportingError, SourceError) as error:
             return _complain(str(error))
         try:
             address = await sidecar.start()
-        except (RegistryRejectedError, CannotListenError) as error:
+        except (RegistryRejectedError, UnguardedError, CannotListenError) as error:
             await sidecar.close()
             return _complain(str(error))
         sidecar.install_signals()
@@ -156,19 +160,23 @@ def on_uvloop(work: Coroutine[object, object, int]) -> int:
 def _check(options: argparse.Namespace) -> int:
     """Everything that `run` would refuse, and every warning; nothing is started."""
     from proxy.admission.stage import Admission, AdmissionError  # noqa: PLC0415 - as in `_serve`
-    from proxy.registry.load import LoadRules, RegistryRejectedError, load_file  # noqa: PLC0415
+    from proxy.generations.source import AwayError, SourceError  # noqa: PLC0415 - as above
+    from proxy.generations.starting import UnguardedError, look  # noqa: PLC0415 - as above
+    from proxy.registry.load import LoadRules, RegistryRejectedError  # noqa: PLC0415 - as above
 
     settings = _settings(options)
     try:
         Admission(settings, os.environ)
-        loaded = load_file(settings.registry.path, LoadRules.of(settings), os.environ)
+        loaded, name = asyncio.run(look(settings.registry, LoadRules.of(settings), os.environ))
     except (AdmissionError, RegistryRejectedError) as error:
+        return _complain(str(error))
+    except (AwayError, SourceError, UnguardedError) as error:
         return _complain(str(error))
     for finding in loaded.findings:
         _say(f"{finding.severity}: {finding}", sys.stderr)
     tools = sum(len(server.tools) for server in loaded.servers)
     _say(
-        f"{settings.registry.path}: {len(loaded.servers)} servers, {tools} tools,"
+        f"{name}: {len(loaded.servers)} servers, {tools} tools,"
         f" {len(loaded.quarantined)} quarantined"
     )
     return _UNUSABLE if loaded.quarantined else 0
@@ -190,6 +198,13 @@ def _people(options: argparse.Namespace) -> int:
         return perform(options, os.environ)
     except KeyboardInterrupt:
         return 0 if options.follow else _INTERRUPTED
+
+
+def _publishers(options: argparse.Namespace) -> int:
+    """What is done to a registry before and after it runs."""
+    from proxy.publishing.command import perform  # noqa: PLC0415 - as in `_serve`
+
+    return perform(options, os.environ)
 
 
 def _complain(text: str) -> int:

@@ -37,7 +37,10 @@ servers:
 def demo_settings(environ: Mapping[str, str], flags: dict[str, str]) -> Iterator[Settings]:
     """Settings for a sidecar of its own, with a registry in a folder that goes when it ends."""
     with tempfile.TemporaryDirectory(prefix="toolproxy-demo-") as folder:
-        ours = {"registry.path": str(Path(folder, "registry.yaml"))}
+        ours = {
+            "registry.path": str(Path(folder, "registry.yaml")),
+            "registry.store": str(Path(folder, "generations")),
+        }
         if "listen" not in flags and not {"HOST", "PORT"} & environ.keys():
             ours["listen"] = _LISTEN
         yield load_settings(None, environ, flags | ours)

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 
 from proxy.data_plane.door import Door
 from proxy.data_plane.pool import Pool, Pools
+from proxy.generations.registrar import Registrar
 from proxy.policy.circuit import State
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
@@ -16,10 +17,9 @@ from proxy.reporting import Reporting
 from proxy.telemetry.metrics import Gauge
 
 
-def gauges(
-    door: Door, pools: Pools, registry: LiveRegistry, reporting: Reporting
-) -> Iterator[Gauge]:
+def gauges(door: Door, pools: Pools, registrar: Registrar, reporting: Reporting) -> Iterator[Gauge]:
     """All of them; each is asked anew at every scrape."""
+    registry = registrar.live
     yield Gauge(
         "toolproxy_open_connections", "Callers' connections.", (), lambda: [((), door.connections)]
     )
@@ -104,19 +104,42 @@ def gauges(
         "toolproxy_registry_reloads",
         "Registry texts by what became of them.",
         ("result",),
-        lambda: [((result,), count) for result, count in registry.reloads.items()],
+        lambda: [((result,), count) for result, count in registrar.reloads.items()],
         CounterMetricFamily,
     )
     yield Gauge(
         "toolproxy_registry_generation",
         "The registry in force.",
-        ("generation", "sha256"),
-        lambda: [((str(registry.current.generation), registry.current.identity), 1)],
+        ("generation", "sha256", "version", "signed_by", "pinned"),
+        lambda: [(_running(registrar), 1)],
         InfoMetricFamily,
+    )
+    yield Gauge(
+        "toolproxy_registry_problem",
+        "1 while something is wrong with it; /registry says what.",
+        ("what",),
+        lambda: [
+            (("text",), bool(registrar.rejection)),
+            (("source",), bool(registrar.away)),
+            (("store",), bool(registrar.archive.troubles)),
+        ],
     )
 
 
 _CIRCUIT_STATES: Final = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+
+
+def _running(registrar: Registrar) -> tuple[str, ...]:
+    running, table = registrar.running, registrar.live.current
+    envelope = running.signed and running.signed.envelope
+    return (
+        str(table.generation),
+        running.identity,
+        str(envelope.version) if envelope else "",
+        envelope.key_id if envelope else "",
+        "true" if running.pinned_against else "false",
+    )
+
 
 Samples = Iterator[tuple[tuple[str, ...], float]]
 

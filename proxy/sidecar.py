@@ -28,13 +28,15 @@ from proxy.data_plane.pool import Means, Pools
 from proxy.data_plane.roles import Plane, Rules
 from proxy.descriptors import raise_limit
 from proxy.gauges import gauges
+from proxy.generations.registrar import Registrar
+from proxy.generations.sources import source_of
+from proxy.generations.starting import UnguardedError, archive_for, start
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.live import LiveRegistry
 from proxy.registry.load import LoadRules
 from proxy.registry.names import Names
 from proxy.registry.snapshot import Snapshot
 from proxy.registry.tls import TlsContexts
-from proxy.registry.watch import Watch
 from proxy.reporting import Reporting
 from proxy.wire.trace import sampling_bound
 
@@ -44,6 +46,7 @@ _BACKLOG: Final = 1024
 _GC_THRESHOLD: Final = 20_000
 _NO_LIMIT: Final = 1 << 30
 _FORGET_EVERY_S: Final = 5.0
+_SETTLES_WITHIN_S: Final = 5.0  # a generation that is in force by now, and not yet kept
 
 
 class CannotListenError(Exception):
@@ -56,7 +59,7 @@ class Sidecar:
     def __init__(
         self, settings: Settings, reread: Callable[[], Settings], environ: Mapping[str, str]
     ) -> None:
-        """Raises `ReportingError` and `AdmissionError`."""
+        """Raises `ReportingError`, `AdmissionError` and `SourceError`."""
         self.settings = settings
         self._reread = reread
         self._environ = environ
@@ -69,8 +72,9 @@ class Sidecar:
         self.reporting = Reporting(settings, instance, self._own)
         self._admission = Admission(settings, environ)
         self.metrics, self.hub = self.reporting.metrics, self.reporting.hub
-        self.registry = LiveRegistry(
-            settings.registry.path, LoadRules.of(settings), environ, self.hub.tell
+        self.registry = LiveRegistry(LoadRules.of(settings), environ, self.hub.tell)
+        self.registrar = Registrar(
+            self.registry, source_of(settings.registry), settings.registry, self.hub.tell
         )
         self._tls = TlsContexts()
         self._names = Names(lambda: self.registry.rules.deny, self.registry.endpoints_moved)
@@ -86,6 +90,7 @@ class Sidecar:
             self._plane.sampled_below = sampling_bound(settings.tracing.sample)
         self._surfaces = Surfaces(
             self.registry,
+            self.registrar,
             self.metrics,
             self.hub,
             lambda: self.reporting.kept,
@@ -111,12 +116,14 @@ class Sidecar:
     async def start(self) -> str:
         """Load, build, listen; the address that callers can use.
 
-        Raises `RegistryRejectedError` and `CannotListenError`.
+        Raises `RegistryRejectedError`, `UnguardedError` and `CannotListenError`.
         """
         self.registry.listen(self._registry_changed, self._prober.doubted)
         self.registry.listen(self._names.follow, self._names.doubted)
         self.reporting.apply(self.settings)
-        self.registry.load_first()
+        archive = await archive_for(self.settings.registry)
+        self.registrar.follow(self.settings.registry, archive)
+        await start(self.registrar, self._environ)
         apart = self.settings.admin is not None
         bridge = await self._bridge(Audience.EVERYBODY_ELSE if apart else Audience.EVERYBODY)
         door = Door(self._plane, bridge, Rules(), Entry())  # settings come with `_apply`
@@ -124,7 +131,7 @@ class Sidecar:
             door.operators = await self._bridge(Audience.OPERATORS)
         self._door = door
         self._apply(self.settings, self._admission)
-        for gauge in gauges(door, self._pools, self.registry, self.reporting):
+        for gauge in gauges(door, self._pools, self.registrar, self.reporting):
             self.metrics.add(gauge)
         address = await self._listen("listen", self.settings.listen, door.protocol)
         if self.settings.admin is not None:
@@ -132,7 +139,7 @@ class Sidecar:
             _LOG.info("operators on %s", place)
         door.start()
         self.reporting.start()
-        self._own(self._watch().run())
+        self._own(self.registrar.source.watch(self.registrar.refresh))
         self._own(self._forget_callers())
         self._admission.start()
         self.hub.tell("gateway_started", {"message": f"Listening on {address}"})
@@ -174,10 +181,6 @@ class Sidecar:
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         return f"http://{shown}:{bound[1]}"
 
-    def _watch(self) -> Watch:
-        registry = self.settings.registry
-        return Watch(registry.path, registry.poll_interval_s, self.registry.refresh)
-
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
@@ -209,14 +212,16 @@ class Sidecar:
         try:
             settings = self._reread()
             admission = Admission(settings, self._environ, before)
-        except (SettingsError, AdmissionError) as error:
+            archive = await archive_for(settings.registry, self.registrar.archive)
+        except (SettingsError, AdmissionError, UnguardedError) as error:
             _LOG.error("Settings rejected, the running ones stay: %s", error)
         else:
             admission.start(before)
+            self.registrar.follow(settings.registry, archive)
             self._apply(settings, admission)
             self._own(before.close(admission))
         self._tls.clear()
-        await self.registry.refresh(force=True)
+        await self.registrar.refresh(force=True)
 
     def _apply(self, settings: Settings, admission: Admission) -> None:
         if not admission.knows_the_same(self._admission):
@@ -290,11 +295,15 @@ class Sidecar:
             self._door.stop()
         await self._prober.stop()
         await self._names.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLES_WITHIN_S):
+                await self.registrar.settled()
         await self.reporting.close()
         for task in list(self._tasks):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self.registrar.archive.close()
         await self._admission.close()
         for runner in self._runners:
             await runner.cleanup()

@@ -58,7 +58,8 @@ def sidecar(home: Path, port: int, registry_path: Path, *more: str) -> Launch:
     command = [sys.executable, "-m", "proxy", "run", "-c", str(EVERYTHING_ON)]
     command += ["--listen", f"127.0.0.1:{port}", "--registry", str(registry_path), *more]
     inherited = {k: v for k, v in os.environ.items() if not _OF_THE_COMMAND.fullmatch(k)}
-    return Launch(command, {**inherited, "PYTHONPATH": str(home)}, home)
+    # It runs where its registry lies, so that what it keeps goes when the round is over.
+    return Launch(command, {**inherited, "PYTHONPATH": str(home)}, registry_path.absolute().parent)
 
 
 def every_tool() -> dict[str, list[str]]:

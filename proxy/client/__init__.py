@@ -72,11 +72,13 @@ from proxy.client.fields import current_trace, set_trace
 from proxy.client.models import Event, Server, Tool
 from proxy.client.modes import TransportMode
 from proxy.client.opa import Decision, OPAClient, Question
+from proxy.client.retrieval import Artifact, UntrustedError
 from proxy.client.retry import RetryConfig
 from proxy.client.stdio import LocalServer
 
 __all__ = [
     "AnswerLostError",
+    "Artifact",
     "AuthenticationError",
     "CircuitBreakerConfig",
     "CircuitBreakerError",
@@ -101,6 +103,7 @@ __all__ = [
     "Tool",
     "TransportMode",
     "TransportModeError",
+    "UntrustedError",
     "current_trace",
     "set_trace",
     "with_timeout",

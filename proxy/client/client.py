@@ -23,6 +23,7 @@ from proxy.client.local_servers import LocalServers
 from proxy.client.models import Event, Server, Tool
 from proxy.client.modes import TransportMode
 from proxy.client.opa import OPAClient
+from proxy.client.retrieval import Retrieval, Retrieving
 from proxy.client.retry import RetryConfig, configured
 from proxy.client.session import Connections, base_url_of
 from proxy.client.sse import SseTransport
@@ -30,7 +31,7 @@ from proxy.client.status import of_http, of_sse
 from proxy.client.stdio import LocalServer, OnNotification
 
 
-class GatewayClient:
+class GatewayClient(Retrieving):
     """A client of one gateway, for one event loop.
 
     `timeout` in seconds is for a whole call, repeats included. `api_key` goes out with everything
@@ -88,6 +89,7 @@ class GatewayClient:
         self._sse: SseTransport | None = None
         self._local = LocalServers(self._timeout_s)
         self._catalog = Catalog(self._http, self._timeout_s)
+        self._retrieval = Retrieval(self._http, self._asking, self._timeout_s)
 
     def __repr__(self) -> str:
         return f"<GatewayClient {self._base_url} {self._mode.name}>"

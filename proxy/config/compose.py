@@ -34,7 +34,7 @@ _READERS: Final[dict[str, Callable[[yaml.ScalarNode], object]]] = {
 }
 # Beyond, 1:00:00:… (base 60) takes quadratic time. Nobody writes a number that long.
 _MAX_NUMBER_CHARS: Final = 400
-_INT_RANGE: Final = range(-(2**63), 2**64)  # what goes through JSON and msgpack
+INT_RANGE: Final = range(-(2**63), 2**64)  # what goes through JSON and msgpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +293,6 @@ def _construct(tag: str, event: yaml.ScalarEvent) -> object:
         return Odd(f"broken {tag.removeprefix(_TAG)}", text)
     if isinstance(value, float) and not math.isfinite(value):
         return Odd("number that is not finite", text)
-    if type(value) is int and value not in _INT_RANGE:
+    if type(value) is int and value not in INT_RANGE:
         return Odd("number beyond 64 bits", text)
     return value

@@ -4,14 +4,14 @@ Knows YAML, its traps and its lines. Does not know what the values are for.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final, Literal, NamedTuple
 
-import msgspec
 import yaml
 
 from proxy.config.compose import Builder, RefusedError, Trap, events_of, line_of
+from proxy.config.json_text import may_be_json, read_json
 
 MAX_BYTES: Final = 64 * 1024**2
 
@@ -77,6 +77,22 @@ class Document:
     def __repr__(self) -> str:
         return f"<Document {self.file} {len(self._text)} bytes, {len(self.findings)} findings>"
 
+    @property
+    def may_share(self) -> bool:
+        """Can parts of it stand for others? Only with anchors."""
+        return b"&" in self._text
+
+    def below(self, key: str) -> "Document":
+        """What stands there, as a document of its own; without lines."""
+        root = self.root[key] if isinstance(self.root, dict) else None
+        part = Document(root, (), self.file, b"")
+        part.findings = tuple(
+            replace(finding, path=finding.path.removeprefix(f"{key}."), line=None)
+            for finding in self.findings
+            if finding.path.startswith(f"{key}.")
+        )
+        return part
+
     def report(self, problems: Sequence[Problem]) -> tuple[Finding, ...]:
         """The problems with their lines, in the order given."""
         lines = self.locate({problem.path for problem in problems}) if problems else {}
@@ -91,7 +107,12 @@ class Document:
         Reads the text once more: lines are only asked for when something is wrong.
         """
         asked = set(paths)
-        lines = _lines(self._text, {path[:end] for path in asked for end in range(len(path) + 1)})
+        try:
+            lines = _lines(
+                self._text, {path[:end] for path in asked for end in range(len(path) + 1)}
+            )
+        except yaml.YAMLError:  # JSON that YAML does not read
+            return {}
         return {
             path: lines[found] for path in asked if (found := _nearest(path, lines)) is not None
         }
@@ -104,11 +125,10 @@ def read_document(text: bytes | str, file: str = "") -> Document:
         raise _refusal("TOO_LARGE", f"larger than {MAX_BYTES // 1024**2} MiB", file)
     try:
         return _read(encoded, file)
+    except RefusedError as error:
+        raise _refusal(error.code, error.message, file, error.line) from None
     except yaml.YAMLError as error:
-        document = _read_respelt(encoded, file)
-        if document is None:
-            raise _not_yaml(error, encoded, file) from None
-        return document
+        raise _not_yaml(error, encoded, file) from None
 
 
 def show_path(path: Path) -> str:
@@ -118,11 +138,10 @@ def show_path(path: Path) -> str:
 
 
 def _read(text: bytes, file: str) -> Document:
+    if may_be_json(text) and (found := read_json(text)) is not None:
+        return Document(*found, file, text)
     builder = Builder()
-    try:
-        root = builder.build(events_of(text))
-    except RefusedError as error:
-        raise _refusal(error.code, error.message, file, error.line) from None
+    root = builder.build(events_of(text))
     return Document(root, builder.traps, file, text)
 
 
@@ -138,16 +157,6 @@ def _not_yaml(error: yaml.YAMLError, text: bytes, file: str) -> DocumentError:
         why = getattr(error, "reason", None)
         line = text.count(b"\n", 0, getattr(error, "position", 0) or 0) + 1
     return _refusal("NOT_YAML", f"not YAML: {why or 'cannot be read'}", file, line)
-
-
-def _read_respelt(text: bytes, file: str) -> Document | None:
-    """JSON that libyaml will not read (escaped surrogate pairs), spelt out anew; without lines."""
-    try:
-        builder = Builder()
-        root = builder.build(events_of(msgspec.json.encode(msgspec.json.decode(text))))
-    except (ValueError, RecursionError, RefusedError, yaml.YAMLError):
-        return None
-    return Document(root, (trap._replace(line=None) for trap in builder.traps), file, b"")
 
 
 def _nearest(path: Path, lines: dict[Path, int]) -> Path | None:

@@ -6,7 +6,7 @@ Knows shapes and defaults. Does not know where a value came from, nor what anybo
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Struct, field
 
@@ -30,6 +30,11 @@ _VISIBLE: Final = re.compile(r"[!-~]+")
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
 _HTTP_URL: Final = re.compile(r"https?://[!-~]+")
 _REDIS_URL: Final = re.compile(r"(rediss?|unix)://[!-~]+")
+_SOURCE_URL: Final = re.compile(r"(https?|rediss?)://[!-~]+")
+# Letters, digits, `.`, `_` and `-`; one name, or a client's and a profile's.
+_PROFILE: Final = re.compile(
+    r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63})?"
+)
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#]+")
 
 
@@ -96,6 +101,13 @@ def redis_url(value: object) -> str:
     return url
 
 
+def _source_url(value: object) -> str:
+    url = text(value)
+    if not _SOURCE_URL.fullmatch(url):
+        raise ValueError("expected https://…, or redis://host:6379/0/key")
+    return url
+
+
 class Listen(Struct, frozen=True):
     """Where callers come in; port 0 takes any free one."""
 
@@ -128,15 +140,42 @@ def admin_of(value: object) -> Listen | None:
     return listen_of("127.0.0.1:9901" if value is True else value)
 
 
+def _profile(value: object) -> str:
+    name = text(value)
+    if not _PROFILE.fullmatch(name):
+        raise ValueError("expected a profile such as default or fleet/prod")
+    return name
+
+
 Names = Annotated[tuple[str, ...], each(_named)]
 
 
 class RegistrySettings(Struct, frozen=True, kw_only=True):
-    """Where the registry is and how it is taken."""
+    """Where the registry is and how it is taken; `url`, where there is one, stands over `path`."""
 
     path: Annotated[str, _named] = "/app/config/registry.yaml"
+    url: Annotated[str, or_nothing(_source_url)] = ""
     poll_interval_s: PositiveSeconds = field(name="poll_interval", default=60.0)
     strict: bool = False
+    store: Annotated[str, or_nothing(file_path)] = "var/registry"
+    require_signature: bool = False
+    trusted_keys: Annotated[str, or_nothing(file_path)] = ""
+    profile: Annotated[str, _profile] = "default"
+    min_version: Annotated[int, between(0, 2**53 - 1, whole)] = 0
+    on_breaking: Literal["accept", "reject", "hold"] = "accept"
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        if self.insecure and self.require_signature:
+            raise UnfitError("cannot go together with require_signature", key="insecure")
+        if self.needs_signature and not self.trusted_keys:
+            why = "a registry from elsewhere must be signed" if self.url else "require_signature"
+            raise UnfitError(f"is needed: {why}", key="trusted_keys")
+
+    @property
+    def needs_signature(self) -> bool:
+        """May only what is signed be in force?"""
+        return self.require_signature or bool(self.url and not self.insecure)
 
 
 class Limits(Struct, frozen=True, kw_only=True):

@@ -14,11 +14,21 @@ from aiohttp.typedefs import Middleware
 
 from proxy import errors
 from proxy.config.settings import Settings
-from proxy.control_plane import capabilities, catalog, dashboard, events, health, sark, scrape
+from proxy.control_plane import (
+    capabilities,
+    catalog,
+    dashboard,
+    events,
+    health,
+    registry,
+    sark,
+    scrape,
+)
 from proxy.control_plane.inner import failed, matched
 from proxy.control_plane.upstream_documents import UpstreamDocuments
 from proxy.control_plane.visitors import Audience, Desk, visits
 from proxy.events.hub import Hub
+from proxy.generations.registrar import Registrar
 from proxy.policy.browser import CorsRules, cors_fields
 from proxy.registry.live import LiveRegistry
 from proxy.registry.tls import TlsContexts
@@ -35,6 +45,7 @@ class Surfaces(NamedTuple):
     """What the control plane shows."""
 
     registry: LiveRegistry
+    registrar: Registrar
     metrics: Metrics
     hub: Hub
     kept: Callable[[], list[list[Path]]]  # files of past events
@@ -53,7 +64,7 @@ def application(surfaces: Surfaces, audience: Audience) -> web.Application:
         middlewares=[_problems(surfaces.instance), visits(audience, surfaces.desk)]
     )
     app.on_response_prepare.append(_finish(surfaces))
-    health.add_routes(app, surfaces.registry, surfaces.draining, surfaces.problems)
+    health.add_routes(app, surfaces.registrar, surfaces.draining, surfaces.problems)
     listed = catalog.Catalog(surfaces.registry)
     catalog.add_routes(app, listed)
     sark.add_routes(app, listed)
@@ -62,6 +73,7 @@ def application(surfaces: Surfaces, audience: Audience) -> web.Application:
     scrape.add_routes(app, surfaces.metrics)
     dashboard.add_routes(app)
     events.add_routes(app, surfaces.hub, surfaces.registry, surfaces.kept)
+    registry.add_routes(app, surfaces.registrar, surfaces.hub)
     return app
 
 

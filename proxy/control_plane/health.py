@@ -12,21 +12,23 @@ from aiohttp import web
 from proxy import errors
 from proxy.control_plane.slices import answer_list
 from proxy.control_plane.visitors import visitor_of
+from proxy.generations.registrar import Registrar
 from proxy.policy.circuit import Circuit
 from proxy.policy.health import aggregate
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
-from proxy.registry.live import LiveRegistry
 
 _SLICE: Final = 100  # servers encoded at a time: about a millisecond
 
 
 def add_routes(
     app: web.Application,
-    registry: LiveRegistry,
+    registrar: Registrar,
     draining: Callable[[], bool],
     problems: Callable[[], dict[str, str]],
 ) -> None:
+    registry = registrar.live
+
     async def health(request: web.Request) -> web.StreamResponse:
         """Per namespace: healthy while one endpoint is usable."""
         servers = list(registry.current.servers.values())
@@ -53,6 +55,9 @@ def add_routes(
         table = registry.current
         if draining():
             raise errors.DrainingError("The sidecar is about to stop", retry_after_s=1)
+        if not table.generation:
+            why = registrar.problem or "Nobody has looked at it yet"
+            raise errors.RegistryNotLoadedError(f"There is no registry: {why}", retry_after_s=1)
         if not visitor_of(request).admin:
             return json_answer({"status": "ready", "generation": table.generation})
         return json_answer(
@@ -60,7 +65,7 @@ def add_routes(
                 "status": "ready",
                 "generation": table.generation,
                 "identity": table.identity,
-                "problem": registry.problem,
+                "problem": registrar.problem,
                 "problems": problems(),
                 "quarantined": [
                     {

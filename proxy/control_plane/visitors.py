@@ -19,10 +19,12 @@ from proxy.registry.snapshot import LiveServer, LiveTool
 
 _VISITOR: Final = web.RequestKey("visitor", Visitor)
 _OPERATOR: Final = web.RequestKey("operator", bool)
+_KNOWN: Final = web.RequestKey("known", bool)
 _CREDENTIALS: Final = ("X-API-Key", "Authorization")
 _OPEN: Final = frozenset({"/health", "/livez", "/readyz"})
 _OPERATORS: Final = frozenset({"/", "/metrics"})
 _OPERATORS_BELOW: Final = ("/dashboard/", "/registry")
+_CALLERS_BELOW: Final = "/registry/profiles/"  # what is published is for callers to fetch
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -74,6 +76,21 @@ def sight_of(request: web.Request, registry: LiveRegistry) -> Sight | None:
     return None if request.get(_OPERATOR, False) else Sight(visitor, registry)
 
 
+def is_stranger(request: web.Request) -> bool:
+    """Nobody knows that they are an operator; perhaps nobody asked."""
+    return not request.get(_KNOWN, False)
+
+
+def refuse_strangers(request: web.Request) -> None:
+    """Orders are taken from those alone who are known to be operators; raises `ForbiddenError`."""
+    if is_stranger(request):
+        raise errors.ForbiddenError(
+            f"{request.path} changes what runs: it takes the admin listener, or a key with"
+            " 'admin: true'",
+            reason="not known to be an operator",
+        )
+
+
 def sees_server(visitor: Visitor, server: LiveServer) -> bool:
     """May they call anything of it?"""
     return _belongs(visitor, server) and visitor.may_see(server.spec.namespace.encode())
@@ -95,7 +112,7 @@ def visits(audience: Audience, desk: Callable[[], Desk]) -> Middleware:
         resource = request.match_info.route.resource
         path = request.path if resource is None else resource.canonical
         if audience is Audience.OPERATORS:
-            request[_OPERATOR] = True
+            request[_OPERATOR] = request[_KNOWN] = True
             return await handler(request)
         if audience is Audience.EVERYBODY_ELSE and _is_operators(path):
             raise errors.ToolNotFoundError(f"{path} is served to operators, on the admin listener")
@@ -108,12 +125,15 @@ def visits(audience: Audience, desk: Callable[[], Desk]) -> Middleware:
                     reason="not an admin key",
                 )
         request[_OPERATOR] = visitor.admin and audience is Audience.EVERYBODY
+        request[_KNOWN] = visitor.admin and visitor is not ANYBODY
         return await handler(request)
 
     return middleware
 
 
 def _is_operators(path: str) -> bool:
+    if path.startswith(_CALLERS_BELOW):
+        return False
     return path in _OPERATORS or path.startswith(_OPERATORS_BELOW)
 
 

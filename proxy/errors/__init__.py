@@ -30,6 +30,13 @@ from proxy.errors.refused import (
     UnauthenticatedError,
     UnsupportedMediaTypeError,
 )
+from proxy.errors.registry import (
+    GenerationNotFoundError,
+    RegistryConflictError,
+    RegistryNotLoadedError,
+    RegistryRejectedError,
+    StoreUnavailableError,
+)
 from proxy.errors.request import (
     BadRequestError,
     BadValueError,
@@ -61,6 +68,7 @@ __all__ = [
     "ConnectTimeoutError",
     "DrainingError",
     "ForbiddenError",
+    "GenerationNotFoundError",
     "HeadersTooLargeError",
     "HttpVersionError",
     "IdempotencyMismatchError",
@@ -77,8 +85,12 @@ __all__ = [
     "QueueFullError",
     "QueueTimeoutError",
     "RateLimitedError",
+    "RegistryConflictError",
+    "RegistryNotLoadedError",
+    "RegistryRejectedError",
     "RequestTimeoutError",
     "ServerQuarantinedError",
+    "StoreUnavailableError",
     "TooManyConnectionsError",
     "ToolNotFoundError",
     "UnauthenticatedError",

@@ -43,7 +43,7 @@ class Connection(Protocol):
 
     async def connect(self) -> None: ...
     async def send_packed_command(self, command: bytes, check_health: bool = ...) -> None: ...  # noqa: FBT001 - the package's own signature
-    async def read_response(self) -> object: ...
+    async def read_response(self, *, timeout: float | None = ...) -> object: ...  # noqa: ASYNC109 - the package's own signature
     async def disconnect(self, nowait: bool = ...) -> None: ...  # noqa: FBT001 - the package's own signature
 
 
@@ -80,6 +80,7 @@ class Address:
             kind: Callable[..., Connection] = options.pop(
                 "connection_class", redis_connection.Connection
             )
+            self.database: int = options.get("db", 0)
             self._connection = partial(kind, **options)
             self._connection()  # refuses options that it does not know
         except self._failures:
@@ -96,12 +97,12 @@ class Address:
         return f"<Address {self._words}>"
 
     @contextlib.asynccontextmanager
-    async def link(self) -> AsyncIterator["Link"]:
+    async def link(self, within_s: float = ANSWER_WITHIN_S) -> AsyncIterator["Link"]:
         """A connected link, closed at the end."""
         connection = self._connection()
         link = Link(connection, self)
         try:
-            async with self.within(ANSWER_WITHIN_S):
+            async with self.within(within_s):
                 await connection.connect()
             yield link
         finally:
@@ -140,6 +141,11 @@ class Link:
         async with self._address.within(within_s):
             await self._connection.send_packed_command(packed(*words), check_health=False)
             return await self._connection.read_response()
+
+    async def hear(self, for_s: float) -> object:
+        """The next message of what was subscribed to; None where none comes for so long."""
+        async with self._address.within(for_s + ANSWER_WITHIN_S):
+            return await self._connection.read_response(timeout=for_s)
 
     async def order(self, commands: bytes, count: int) -> None:
         """Send `count` packed additions at once; return when all are acknowledged."""

@@ -40,7 +40,7 @@ def add_commands(commands: Commands, perform: Callable[[argparse.Namespace], int
             allow_abbrev=False,  # a script must not break when there is one option more
         )
         add(sub)
-        _add_common(sub)
+        add_common(sub)
         sub.set_defaults(command=perform, asked=name, follow=False)
 
 
@@ -90,7 +90,8 @@ def _health(_: argparse.ArgumentParser) -> None:
     """It has no words of its own."""
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Whom to ask, in whose name, and how the answer looks."""
     common = parser.add_argument_group("common")
     common.add_argument("--url", help=f"the sidecar's ({URL}, else {DEFAULT_URL})")
     common.add_argument("--api-key-file", metavar="FILE", help=f"holds the API key ({API_KEY})")

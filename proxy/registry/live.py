@@ -1,14 +1,11 @@
 """The registry that runs: the current snapshot, and how the next one takes its place.
 
-One reload at a time, one assignment to swap; a bad text changes nothing. Knows nothing of when to
-look again (`watch`), and of those who want to know of a change only that they can be called.
+One assignment swaps the whole. Knows nothing of where the next one comes from (`generations`), and
+of those who want to know of a change only that they can be called.
 """
 
 import asyncio
-import hashlib
 import logging
-import os
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +15,7 @@ from proxy.policy.health import Verdict
 from proxy.registry.changes import changes
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
-from proxy.registry.load import Loaded, LoadRules, RegistryRejectedError, load_file
-from proxy.registry.offload import NotLoadedError, load_elsewhere
+from proxy.registry.load import Loaded, LoadRules
 from proxy.registry.secrets import resolve_template
 from proxy.registry.snapshot import Snapshot, adopt, succeed
 from proxy.registry.surroundings import Surroundings
@@ -27,7 +23,7 @@ from proxy.registry.surroundings import Surroundings
 _LOG = logging.getLogger("toolproxy.registry")
 _LOG_HEALTH = logging.getLogger("toolproxy.health")
 _SLICE_S: Final = 0.002
-_MOST_TOLD: Final = 500  # changes or problems of one reload
+_MOST_TOLD: Final = 500  # changes of one reload
 
 Listener = Callable[[Snapshot, list[Endpoint]], None]
 Doubter = Callable[[Endpoint], None]
@@ -45,20 +41,15 @@ class LiveRegistry:
     """
 
     def __init__(
-        self, path: str, rules: LoadRules, environ: Mapping[str, str], tell: Tell = _tell_nobody
+        self, rules: LoadRules, environ: Mapping[str, str], tell: Tell = _tell_nobody
     ) -> None:
-        self.path = path
         self.rules = rules
         self._tell = tell
         self.current = Snapshot()
-        self.reloads: Counter[str] = Counter()  # by result: accepted, rejected
-        self.problem = ""  # why the newest text is not in force; empty when it is
         self._environ = environ
         self.restless: set[Cluster] = set()  # to be ticked, as `Cluster.tick` says
         self._listeners: list[Listener] = []
         self._doubters: list[Doubter] = []
-        self._seen = ""  # the digest of the newest text, good or bad
-        self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<LiveRegistry {self.current!r}>"
@@ -136,50 +127,15 @@ class LiveRegistry:
         for listener in self._listeners:
             listener(self.current, removed)
 
-    def load_first(self) -> None:
-        """The first load, before anybody is served; raises `RegistryRejectedError`."""
-        loaded = load_file(self.path, self.rules, self._environ)
-        self._seen = loaded.sha256
+    # --- the next one ---
+
+    def take_first(self, loaded: Loaded) -> None:
+        """The first of all, before anybody is served."""
         *_, new = succeed(self.current, loaded, self._surroundings())
         self._swap(new, loaded, 0.0)
 
-    async def refresh(self, *, force: bool = False) -> None:
-        """Look at the text again; take it up if it is new (or `force`) and good."""
-        async with self._turn:
-            digest = await asyncio.get_running_loop().run_in_executor(None, _digest, self.path)
-            if digest == self._seen and not force:
-                return
-            try:
-                loaded = await load_elsewhere(self.path, self.rules)
-            except RegistryRejectedError as error:
-                if not isinstance(error, NotLoadedError):  # else it is worth another look
-                    self._seen = digest
-                self._reject(error)
-                return
-            self._seen = loaded.sha256
-            fading: list[object] = [*loaded.servers, *self.current.tools_of.values()]
-            await self._take_up(loaded)
-            del loaded
-            await _let_go(fading)
-
-    def _reject(self, error: RegistryRejectedError) -> None:
-        self.problem = str(error)
-        self.reloads["rejected"] += 1
-        _LOG.error(
-            "Registry rejected, generation %d stays: %s", self.current.generation, self.problem
-        )
-        self._tell(
-            "registry_rejected",
-            {
-                "status": "failure",
-                "generation": self.current.generation,
-                "problems": self.problem.split("\n")[:_MOST_TOLD],
-                "error_code": "registry_rejected",
-                "error_message": self.problem.partition("\n")[0],
-            },
-        )
-
-    async def _take_up(self, loaded: Loaded) -> None:
+    async def take_up(self, loaded: Loaded) -> None:
+        """Build the next snapshot beside this one, swap, and tell what has changed."""
         loop = asyncio.get_running_loop()
         new, began = self.current, loop.time()
         for new in succeed(self.current, loaded, self._surroundings()):  # noqa: B007
@@ -201,8 +157,6 @@ class LiveRegistry:
         old = self.current
         removed = adopt(old, new, now)
         self.current = new
-        self.problem = ""
-        self.reloads["accepted"] += 1
         for finding in loaded.findings:
             _LOG.log(_LEVELS[finding.severity], "%s", finding)
         _LOG.info(
@@ -214,20 +168,6 @@ class LiveRegistry:
         )
         for listener in self._listeners:
             listener(new, removed)
-        self._tell(
-            "registry_reloaded",
-            {
-                "generation": new.generation,
-                "identity": new.identity,
-                "change_class": None,  # until generations are compared
-                "counts": {
-                    "servers": len(new.servers),
-                    "tools": len(new.tools),
-                    "quarantined": len(new.quarantined),
-                },
-                "problems": [str(finding) for finding in loaded.findings[:_MOST_TOLD]],
-            },
-        )
 
     def _surroundings(self) -> Surroundings:
         """What servers are resolved against, read anew for each generation."""
@@ -248,7 +188,7 @@ class LiveRegistry:
 _LEVELS: Final = {"error": logging.ERROR, "warning": logging.WARNING}
 
 
-async def _let_go(fading: list[object]) -> None:
+async def let_go(fading: list[object]) -> None:
     """Free what nobody else needs, by and by: 100 000 tools at once hold up the loop for 20 ms."""
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -257,15 +197,6 @@ async def _let_go(fading: list[object]) -> None:
         if clock() - began > _SLICE_S:
             await asyncio.sleep(0)
             began = clock()
-
-
-def _digest(path: str) -> str:
-    """The text's SHA-256, or why there is none: a file that goes and comes is two changes."""
-    try:
-        with open(path, "rb") as text:  # noqa: PTH123 - hashlib reads the open file
-            return hashlib.file_digest(text, "sha256").hexdigest()
-    except OSError as error:
-        return f"{type(error).__name__} {os.strerror(error.errno or 0)}"
 
 
 def _now() -> float:

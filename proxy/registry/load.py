@@ -6,18 +6,14 @@ One bad server is set aside with its reasons and never hurts the others; only a 
 registry at all, or any error under `strict`, is rejected whole.
 """
 
-import hashlib
-import stat
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path as FilePath
 from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from proxy.config.document import (
-    MAX_BYTES,
     Document,
     DocumentError,
     Finding,
@@ -31,6 +27,7 @@ from proxy.config.settings import Settings
 from proxy.config.shape import did_you_mean, fit, kind_of
 from proxy.registry import secrets
 from proxy.registry.address import is_denied, parse_address
+from proxy.registry.identity import Canonical, canonical_of
 from proxy.registry.model import Server, Tool
 
 _KEYS: Final = ("version", "defaults", "servers")
@@ -72,7 +69,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     servers: tuple[Server, ...]
     quarantined: tuple[Quarantined, ...]
     findings: tuple[Finding, ...]
-    sha256: str  # of the bytes
+    identity: str  # of the whole document (see `identity`)
 
 
 class RegistryRejectedError(FindingsError):
@@ -101,22 +98,17 @@ class _Entry:
         self.server = None
 
 
-def load_file(path: str, rules: LoadRules, environ: Mapping[str, str]) -> Loaded:
-    """Read and load a file; RegistryRejectedError when it cannot be read either."""
-    try:
-        if not stat.S_ISREG(FilePath(path).stat().st_mode):
-            raise _rejected("UNREADABLE", f"cannot read {path}: not a regular file", path)
-        with FilePath(path).open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
-        why = getattr(error, "strerror", None) or str(error)
-        raise _rejected("UNREADABLE", f"cannot read {path}: {why}", path) from None
-    return load(text, path, rules, environ)
-
-
 def load(text: bytes, file: str, rules: LoadRules, environ: Mapping[str, str]) -> Loaded:
     """What the text defines; RegistryRejectedError when it is rejected whole."""
-    document = _document(text, file)
+    document = read_registry(text, file)
+    canonical = canonical_in(document, shares=document.may_share)
+    return load_document(document, canonical.identity, rules, environ)
+
+
+def load_document(
+    document: Document, identity: str, rules: LoadRules, environ: Mapping[str, str]
+) -> Loaded:
+    """The same, of a document that was read and named already."""
     root, raw_servers = _servers_of(document)
     unknown: Severity = "error" if rules.strict else "warning"
     problems = list(_top_problems(root, unknown))
@@ -136,26 +128,32 @@ def load(text: bytes, file: str, rules: LoadRules, environ: Mapping[str, str]) -
         servers=servers,
         quarantined=tuple(_quarantined(entries, iter(findings[len(problems) :]))),
         findings=found,
-        sha256=hashlib.sha256(text).hexdigest(),
+        identity=identity,
     )
 
 
-def _document(text: bytes, file: str) -> Document:
+def read_registry(text: bytes, file: str) -> Document:
+    """The text as plain values; RegistryRejectedError when it has none."""
     try:
         return read_document(text, file)
     except DocumentError as error:
-        empty = error.findings[0].code == "EMPTY_DOCUMENT"
-        raise (
-            _rejected("EMPTY_REGISTRY", "empty", file)
-            if empty
-            else RegistryRejectedError(error.findings)
-        ) from None
+        if error.findings[0].code == "EMPTY_DOCUMENT":
+            raise rejected("EMPTY_REGISTRY", "empty", file) from None
+        raise RegistryRejectedError(error.findings) from None
+
+
+def canonical_in(document: Document, *, shares: bool) -> Canonical:
+    """Its canonical form; RegistryRejectedError when there can be none."""
+    try:
+        return canonical_of(document.root, shares=shares)
+    except ValueError as error:
+        raise rejected("TOO_LARGE", str(error), document.file) from None
 
 
 def _servers_of(document: Document) -> tuple[dict[str, Any], list[object]]:
     root = document.root
     if root is None:
-        raise _rejected("EMPTY_REGISTRY", "empty", document.file)
+        raise rejected("EMPTY_REGISTRY", "empty", document.file)
     if not isinstance(root, dict):
         wrong = Problem((), "BAD_TYPE", f"expected a mapping with servers, got {kind_of(root)}")
     elif "servers" not in root:
@@ -168,7 +166,8 @@ def _servers_of(document: Document) -> tuple[dict[str, Any], list[object]]:
     raise RegistryRejectedError(document.report([wrong]))
 
 
-def _rejected(code: str, message: str, file: str) -> RegistryRejectedError:
+def rejected(code: str, message: str, file: str) -> RegistryRejectedError:
+    """With one finding, of the whole text."""
     return RegistryRejectedError([Finding(code, message, "error", "", None, file)])
 
 

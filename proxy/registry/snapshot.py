@@ -16,12 +16,10 @@ from proxy.registry.address import Address
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, Quarantined
-from proxy.registry.model import Dependencies, Server, Tool
+from proxy.registry.model import Server, Tool
 from proxy.registry.surroundings import Surroundings, filled_in, missing_credentials
-from proxy.registry.traits import affinity_of, guard_of, looks_around, takes_turns
+from proxy.registry.traits import affinity_of, deadline_s, guard_of, looks_around, takes_turns
 from proxy.wire.forwarding import Onward
-
-_DEFAULT_TIMEOUT_S: Final = 30.0
 
 
 class Since(NamedTuple):
@@ -222,6 +220,8 @@ class Snapshot:
 
     def server_called(self, method: bytes, target: bytes) -> tuple[Passage, bytes]:
         """The server that a target under `/servers/` names, and the path; raises if it is shut."""
+        if not self.generation:
+            raise _not_loaded()
         server, path = routing.match_passthrough(self.servers, target)
         for address in server.spec.endpoints:
             asked = address.base.encode() + path.partition(b"?")[0]
@@ -232,6 +232,8 @@ class Snapshot:
         return Passage(server, method), path
 
     def _missing(self, target: bytes) -> errors.ProxyError:
+        if not self.generation:
+            return _not_loaded()
         name = target[len(routing.TOOLS) :].partition(b"?")[0]
         namespace = routing.namespace_of(name).decode("ascii", "replace")
         for broken in self.quarantined:
@@ -247,13 +249,19 @@ class Snapshot:
         return routing.tool_not_found(target)
 
 
+def _not_loaded() -> errors.ProxyError:
+    return errors.RegistryNotLoadedError(
+        "The registry's source has not answered yet", retry_after_s=1
+    )
+
+
 def succeed(old: Snapshot, loaded: Loaded, around: Surroundings) -> Iterator[Snapshot]:
     """Build the next snapshot beside the old one, a server at a time.
 
     Yields the unfinished snapshot after each server, so that 100 000 tools need not stall the loop;
     the last one yielded is complete. Nothing of the old one changes until `adopt`.
     """
-    new = Snapshot(old.generation + 1, loaded.sha256, loaded.quarantined)
+    new = Snapshot(old.generation + 1, loaded.identity, loaded.quarantined)
     for spec in loaded.servers:
         new.add(*_next_server(old, spec, "", around))
         yield new
@@ -325,23 +333,6 @@ def _is_same(before: Server, now: Server) -> bool:
 def _repeats(spec: Server, idempotent: bool) -> bool:  # noqa: FBT001 - the question itself
     """May a call that was sent be sent again? Then its body is held as it goes."""
     return idempotent and spec.retry.attempts > 1 and REUSED_RESET in spec.retry.conditions
-
-
-def deadline_s(server: Server, tool: Tool | None) -> float:
-    """The contract's order: the tool's, the server's, twice p95, the defaults', 30 s."""
-    choices = (
-        tool.timeout_s if tool else None,
-        server.timeout_s,
-        _twice_p95(tool.upstream_dependencies if tool else None),
-        _twice_p95(server.upstream_dependencies),
-        server.default_timeout_s,
-    )
-    return next((choice for choice in choices if choice is not None), _DEFAULT_TIMEOUT_S)
-
-
-def _twice_p95(dependencies: Dependencies | None) -> float | None:
-    latency = dependencies.expected_latency_ms if dependencies else None
-    return 2 * latency.p95 / 1000 if latency and latency.p95 else None
 
 
 def _as_bytes(passthrough: bool | tuple[str, ...]) -> bool | tuple[bytes, ...]:  # noqa: FBT001

@@ -5,9 +5,10 @@ Knows one entry. Knows nothing of what runs.
 
 from typing import Final
 
-from proxy.registry.model import Server, Tool
+from proxy.registry.model import Dependencies, Server, Tool
 from proxy.wire.affinity import Affinity
 
+_DEFAULT_TIMEOUT_S: Final = 30.0
 _SENSITIVE: Final = frozenset({"high", "critical"})
 
 
@@ -42,3 +43,20 @@ def takes_turns(tool: Tool) -> bool:
 def affinity_of(spec: Server) -> Affinity | None:
     key = spec.balance.key
     return Affinity(header=key.header, cookie=key.cookie, peer=key.peer) if key else None
+
+
+def deadline_s(server: Server, tool: Tool | None) -> float:
+    """The contract's order: the tool's, the server's, twice p95, the defaults', 30 s."""
+    choices = (
+        tool.timeout_s if tool else None,
+        server.timeout_s,
+        _twice_p95(tool.upstream_dependencies if tool else None),
+        _twice_p95(server.upstream_dependencies),
+        server.default_timeout_s,
+    )
+    return next((choice for choice in choices if choice is not None), _DEFAULT_TIMEOUT_S)
+
+
+def _twice_p95(dependencies: Dependencies | None) -> float | None:
+    latency = dependencies.expected_latency_ms if dependencies else None
+    return 2 * latency.p95 / 1000 if latency and latency.p95 else None

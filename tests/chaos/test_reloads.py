@@ -7,8 +7,6 @@ from typing import Final
 
 import pytest
 
-from proxy.registry import live
-from proxy.registry.load import Loaded, LoadRules, load_file
 from tests.support.caller import Caller
 from tests.support.chaos_callers import Outcome, call_on, said
 from tests.support.chaos_process import Upstream, answers
@@ -30,11 +28,6 @@ EJECTS: Final = {"consecutive_errors": FAILURES, "base_ejection": "5m"}
 SERIES: Final = frozenset({"Count", "Durations", "Event", "Facts", "Trace", "_Kind"})
 
 
-async def load_here(path: str, rules: LoadRules) -> Loaded:
-    """Without a process for each: that takes 0.1 s."""
-    return load_file(path, rules, {})
-
-
 @pytest.fixture
 def upstreams(start_upstreams: StartUpstreams) -> list[Upstream]:
     """The first answers only 503."""
@@ -53,10 +46,7 @@ def servers(upstreams: list[Upstream]) -> list[Server]:
 
 
 @pytest.fixture
-def inside(
-    servers: list[Server], loop_thread: LoopThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Inside]:
-    monkeypatch.setattr(live, "load_elsewhere", load_here)
+def inside(servers: list[Server], loop_thread: LoopThread, tmp_path: Path) -> Iterator[Inside]:
     with Inside(loop_thread, tmp_path, registry(*servers)) as started:
         yield started
 

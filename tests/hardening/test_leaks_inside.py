@@ -7,8 +7,6 @@ from typing import Final
 
 import pytest
 
-from proxy.registry import live
-from proxy.registry.load import Loaded, LoadRules, load_file
 from tests.support import hardening_load as load
 from tests.support.caller import Caller
 from tests.support.hardening_holdings import settled
@@ -41,17 +39,9 @@ def upstream(loop_thread: LoopThread) -> Iterator[Server]:
 
 
 @pytest.fixture
-def inside(
-    upstream: Server, loop_thread: LoopThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Inside]:
-    monkeypatch.setattr(live, "load_elsewhere", load_here)
+def inside(upstream: Server, loop_thread: LoopThread, tmp_path: Path) -> Iterator[Inside]:
     with Inside(loop_thread, tmp_path, registry(upstream)) as started:
         yield started
-
-
-async def load_here(path: str, rules: LoadRules) -> Loaded:
-    """Without a process for each: that is in `test_leaks`, and takes 0.1 s."""
-    return load_file(path, rules, {})
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ def settings_file(directory: Path, text: str = "", *servers: Server) -> Path:
     """A settings file with these lines added, and the registry that it names."""
     (directory / "registry.yaml").write_text(registry(*(servers or (SERVER,))))
     path = directory / "proxy.yaml"
-    named = yaml.safe_dump({"registry": {"path": str(directory / "registry.yaml")}})
+    own = {"path": str(directory / "registry.yaml"), "store": str(directory / "generations")}
+    named = yaml.safe_dump({"registry": own})
     path.write_text(f"listen: 127.0.0.1:0\n{named}{text}")
     return path
 

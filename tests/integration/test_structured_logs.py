@@ -100,7 +100,7 @@ def test_nothing_is_lost_when_it_cannot_begin(tmp_path: Path) -> None:
         (tmp_path / "registry.yaml").write_text(registry(*broken(300)))
         path.write_text(
             f"listen: 127.0.0.1:{port}\nlog_format: json\n"
-            f"registry: {{path: {tmp_path}/registry.yaml}}\n"
+            f"registry: {{path: {tmp_path}/registry.yaml, store: {tmp_path}/generations}}\n"
         )
 
         done = run_command("run", "-c", str(path))

@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow, pytest.mark.timeout(900)]
 
-USED_BY_A_RUN = "proxy.__main__, proxy.demo, proxy.registry.offload, uvloop"
+USED_BY_A_RUN = "proxy.__main__, proxy.demo, proxy.generations.offload, uvloop"
 USED_BY_A_HEALTH_CHECK = "http.client, os, sys"
 COMPILED = re.compile(r"# code object from '?(/.*\.py)'?$", re.MULTILINE)
 

@@ -142,13 +142,26 @@ def test_tool_servers_are_where_the_registries_say() -> None:
 def test_registry_is_a_folder_that_is_mounted_where_it_is_looked_for() -> None:
     expected = Path(Settings().registry.path)
     (bind,) = services()["sidecar"]["volumes"]
-    (mount,) = sidecar_container()["volumeMounts"]
-    (volume,) = pod()["spec"]["volumes"]
+    mount, _ = sidecar_container()["volumeMounts"]
+    volume, _ = pod()["spec"]["volumes"]
 
     assert bind == f"./compose:{expected.parent}:ro"
     assert mount == {"name": "registry", "mountPath": str(expected.parent), "readOnly": True}
     assert volume["configMap"]["name"] == resource("ConfigMap")["metadata"]["name"]
     assert set(resource("ConfigMap")["data"]) == {expected.name}
+
+
+def test_generations_are_kept_where_the_settings_have_them_and_the_image_can_write() -> None:
+    expected = f"{said(stages()[-1], 'WORKDIR').argument}/{Settings().registry.store}"
+    user = said(stages()[-1], "USER").argument.partition(":")[0]
+    _, mount = sidecar_container()["volumeMounts"]
+    _, volume = pod()["spec"]["volumes"]
+    (tmpfs,) = services()["sidecar"]["tmpfs"]
+
+    assert mount == {"name": volume["name"], "mountPath": expected}
+    assert "emptyDir" in volume
+    assert tmpfs.split(":")[0] == expected
+    assert f"uid={user}" in tmpfs
 
 
 def test_every_port_leads_to_the_one_that_the_image_exposes() -> None:

@@ -14,7 +14,7 @@ RULES = LoadRules.of(Settings())
 def live_registry(
     *servers: str, is_set: Callable[[str], bool] = lambda _: True, moment: float = 0.0
 ) -> LiveRegistry:
-    registry = LiveRegistry("registry.yaml", RULES, {})
+    registry = LiveRegistry(RULES, {})
     next_generation(registry, *servers, is_set=is_set, moment=moment)
     return registry
 

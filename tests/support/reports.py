@@ -102,7 +102,10 @@ class Piped:
         (directory / "registry.yaml").write_text(servers)
         own = {
             "listen": "127.0.0.1:0",
-            "registry": {"path": str(directory / "registry.yaml")},
+            "registry": {
+                "path": str(directory / "registry.yaml"),
+                "store": str(directory / "generations"),
+            },
         }
         path = directory / "proxy.yaml"
         path.write_text(yaml.safe_dump(own | dict(settings)))

@@ -111,11 +111,12 @@ class Sidecar:
 
     def write_settings(self, settings: Mapping[str, object]) -> None:
         """Write `proxy.yaml`; nothing is told to a running process."""
-        own: dict[str, object] = {
-            "listen": "127.0.0.1:0",
-            "registry": {"path": str(self.registry_path)},
-        }
-        self.settings_path.write_text(yaml.safe_dump(own | dict(settings)))
+        own = {"path": str(self.registry_path), "store": str(self.directory / "generations")}
+        asked = dict(settings)
+        of_registry = asked.pop("registry", {})
+        assert isinstance(of_registry, Mapping)
+        whole = {"listen": "127.0.0.1:0", "registry": own | dict(of_registry), **asked}
+        self.settings_path.write_text(yaml.safe_dump(whole))
 
     def caller(self, *, receive_buffer_bytes: int | None = None) -> Caller:
         return Caller(self.port, receive_buffer_bytes=receive_buffer_bytes)

@@ -139,3 +139,37 @@ def test_json_spelt_anew_has_paths_but_no_lines() -> None:
 
 def test_document_shows_its_size() -> None:
     assert repr(read_document("a: 1", "r.yaml")) == "<Document r.yaml 4 bytes, 0 findings>"
+
+
+# --- JSON ---
+
+
+def test_json_is_read_with_its_own_numbers() -> None:
+    assert read_document('{"n": 1e5}').root == {"n": 100000.0}
+    assert read_document("n: 1e5").root == {"n": "1e5"}
+
+
+def test_findings_in_json_show_paths() -> None:
+    (finding,) = read_document('{\n"a": 1,\n"a": 2}', "/etc/r.json").findings
+
+    assert str(finding) == "r.json: a: repeated; the last one holds"
+
+
+def test_problem_in_json_has_the_line_that_yaml_finds() -> None:
+    text = '{\n"a":\n 1}'
+
+    assert read_document(text).locate([("a",)]) == {("a",): 2}
+
+
+def test_json_that_yaml_does_not_read_has_no_lines() -> None:
+    found = read_document('{"a":\n "\\ud83e\\udd80"}')
+
+    assert (found.root, found.locate([("a",)])) == ({"a": "🦀"}, {})
+
+
+def test_text_without_anchors_shares_nothing() -> None:
+    assert [read_document(text).may_share for text in ("a: b", "a: &x b", '{"a": "b&c"}')] == [
+        False,
+        True,
+        True,
+    ]

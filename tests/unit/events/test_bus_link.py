@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from proxy.events.bus_link import Address, BusError, BusUnavailableError
+from tests.support.redis_server import StartRedis
 
 SECRETS: Final = ("ann", "p%40ss", "p@ss")
 
@@ -90,3 +91,20 @@ async def test_a_defect_of_ours_is_not_taken_for_one_of_redis() -> None:
     with pytest.raises(ZeroDivisionError):
         async with Address("redis://host").within(1):
             raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("url", "database"), [("redis://host", 0), ("redis://host/5", 5), ("redis://host?db=7", 7)]
+)
+def test_the_database_is_known(url: str, database: int) -> None:
+    assert Address(url).database == database
+
+
+async def test_what_was_subscribed_to_is_heard(start_redis: StartRedis) -> None:
+    redis = start_redis()
+    async with Address(redis.url).link(10.0) as link:
+        await link.ask(b"SUBSCRIBE", b"news", within_s=10.0)
+        silence = await link.hear(0.01)
+        redis.ask("PUBLISH", "news", "x")
+
+        assert (silence, await link.hear(10.0)) == (None, [b"message", b"news", b"x"])

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from proxy.config.document import read_document
 from proxy.config.settings import Settings
-from proxy.registry.load import LoadRules, load_file
+from proxy.registry.load import LoadRules, load
 from proxy.registry.model import Dependencies, Server, Tool
 
 SAMPLE = Path(__file__).parents[3] / "conf" / "registry.yaml"
@@ -18,7 +18,7 @@ SAMPLE = Path(__file__).parents[3] / "conf" / "registry.yaml"
 def test_shown_registry_loads_without_a_word() -> None:
     rules = replace(LoadRules.of(Settings()), strict=True, secrets_env=("MANIFEST_*",))
 
-    found = load_file(str(SAMPLE), rules, {"MANIFEST_TOKEN": "x"})
+    found = load(SAMPLE.read_bytes(), str(SAMPLE), rules, {"MANIFEST_TOKEN": "x"})
 
     assert (found.findings, len(found.servers)) == ((), 1)
 

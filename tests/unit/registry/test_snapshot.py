@@ -11,7 +11,6 @@ from proxy.registry.snapshot import (
     LiveServer,
     Snapshot,
     adopt,
-    deadline_s,
     succeed,
 )
 from proxy.registry.surroundings import Surroundings
@@ -221,12 +220,6 @@ def test_deadline_is_the_first_that_is_there(
     snapshot = first(f"{entry}, tools: [{{name: t, {tool or 'rate: null'}}}]", defaults=defaults)
 
     assert snapshot.tools[b"a.t"].deadline_s == deadline
-
-
-def test_deadline_of_passthrough_is_the_servers() -> None:
-    spec = only_server(first(A + ", timeout: 4s")).spec
-
-    assert deadline_s(spec, None) == 4.0
 
 
 # --- secrets ---

@@ -57,9 +57,9 @@ def test_what_is_missing_is_named(target: bytes, error: type[errors.ProxyError])
 
 
 def test_nothing_is_found_before_the_first_registry() -> None:
-    with pytest.raises(errors.NamespaceNotFoundError):
+    with pytest.raises(errors.RegistryNotLoadedError):
         Snapshot().tool_called(b"/tools/a.t")
-    with pytest.raises(errors.NamespaceNotFoundError):
+    with pytest.raises(errors.RegistryNotLoadedError):
         Snapshot().server_called(b"GET", b"/servers/a/x")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.registry.traits import affinity_of, guard_of, looks_around, takes_turns
+from proxy.registry.traits import affinity_of, deadline_s, guard_of, looks_around, takes_turns
 from tests.support.clusters import server_of
 
 AT = "port: 81, tools: [{name: t"
@@ -57,3 +57,7 @@ def test_affinity_is_there_when_calls_are_hashed() -> None:
 
     assert repr(affinity_of(hashed)) == "<Affinity cookie>"
     assert affinity_of(server_of("port: 81")) is None
+
+
+def test_deadline_of_passthrough_is_the_servers() -> None:
+    assert deadline_s(server_of("port: 81, timeout: 4s"), None) == 4.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.registry import watch
-from proxy.registry.watch import Watch
+from proxy.generations import watch
+from proxy.generations.watch import Watch
 
 NEVER_S = 3600.0
 WITHIN_S = 10.0
@@ -36,8 +36,10 @@ class Looks:
 
 
 @asynccontextmanager
-async def watching(path: Path, poll_interval_s: float = NEVER_S) -> AsyncIterator[Looks]:
-    looks = Looks(path)
+async def watching(
+    path: Path, poll_interval_s: float = NEVER_S, looks: Looks | None = None
+) -> AsyncIterator[Looks]:
+    looks = looks or Looks(path)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(Watch(str(path), poll_interval_s, looks.changed).run())
         try:
@@ -145,6 +147,64 @@ async def test_file_behind_a_link_is_watched_where_it_lies(file: Path, tmp_path:
     link = tmp_path / "elsewhere" / "linked.yaml"
     link.symlink_to(file)
     async with watching(link) as looks:
+        await looks.until("old")
+
+        renamed_over(file, "new")
+        await looks.until("new")
+
+
+def beside(file: Path) -> Path:
+    return file.with_name(file.name + ".sig")
+
+
+async def test_a_signature_beside_the_file_is_watched_like_the_file(file: Path) -> None:
+    removed(file)
+    looks = Looks(beside(file))
+    async with watching(file, looks=looks):
+        await looks.until(GONE)
+
+        for content in ("signed", "signed anew"):
+            renamed_over(beside(file), content)
+            await looks.until(content)
+        removed(beside(file))
+        await looks.until(GONE, times=2)
+
+
+async def test_a_signature_behind_a_link_is_watched_where_it_lies(
+    file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "signature"
+    target.write_text("signed")
+    beside(file).symlink_to(target)
+    looks = Looks(beside(file))
+    async with watching(file, looks=looks):
+        await looks.until("signed")
+
+        renamed_over(target, "signed anew")
+        await looks.until("signed anew")
+
+
+async def test_a_signature_that_is_linked_to_another_place_is_seen(
+    file: Path, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "signature").write_text(name)
+    beside(file).symlink_to(tmp_path / "first" / "signature")
+    looks = Looks(beside(file))
+    async with watching(file, looks=looks):
+        await looks.until("first")
+
+        link = tmp_path / "link"
+        link.symlink_to(tmp_path / "second" / "signature")
+        link.rename(beside(file))
+        await looks.until("second")
+
+
+async def test_a_signature_that_leads_nowhere_hinders_nobody(file: Path, tmp_path: Path) -> None:
+    beside(file).symlink_to(tmp_path / "nowhere" / "signature")
+    async with watching(file) as looks:
         await looks.until("old")
 
         renamed_over(file, "new")

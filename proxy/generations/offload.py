@@ -19,8 +19,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from proxy.artifact import Signed
 from proxy.config.document import Finding
-from proxy.registry.load import Loaded, LoadRules, Quarantined, RegistryRejectedError, load_file
+from proxy.generations.reading import Candidate, Job, read_file
+from proxy.registry.load import Loaded, Quarantined, RegistryRejectedError
 from proxy.registry.model import Server, Tool
 
 T = TypeVar("T")
@@ -29,11 +31,6 @@ _SLICE_S: Final = 0.002  # of decoding, then others have their turn
 _PER_FRAME: Final = 50  # tools or findings
 _MAX_FRAME_BYTES: Final = 256 * 1024**2
 _LENGTH_BYTES: Final = 4
-
-
-class _Job(Struct):
-    path: str
-    rules: LoadRules
 
 
 class _Findings(Struct, tag=True):
@@ -58,11 +55,18 @@ class _Server(Struct, tag=True):
     server: Server
 
 
+class _Canonical(Struct, tag=True):
+    """A piece of the canonical form."""
+
+    octets: bytes
+
+
 class _End(Struct, tag=True):
-    sha256: str
+    identity: str
+    signed: Signed | None
 
 
-_Frame = _Findings | _Rejected | _SetAside | _Tools | _Server | _End
+_Frame = _Findings | _Rejected | _SetAside | _Tools | _Server | _Canonical | _End
 _DECODER: Final[msgspec.msgpack.Decoder[_Frame]] = msgspec.msgpack.Decoder(_Frame)
 
 
@@ -74,52 +78,54 @@ class NotLoadedError(RegistryRejectedError):
         super().__init__([Finding("UNREADABLE", message, "error", "", None, path)])
 
 
-async def load_elsewhere(path: str, rules: LoadRules) -> Loaded:
-    """Load a registry file in a child process, with the environment that this process has.
+async def read_elsewhere(job: Job, handle: int | None = None) -> Candidate:
+    """Read a registry in a child process, with the environment that this process has.
 
-    RegistryRejectedError as from `load_file`; `NotLoadedError` when the child fails. It never
-    outlives the call.
+    `handle` is a descriptor that the child is lent. RegistryRejectedError as from `read_file`;
+    `NotLoadedError` when the child fails. It never outlives the call.
     """
     try:
-        process = _start()
+        process = _start(() if handle is None else (handle,))
     except OSError as error:
-        raise NotLoadedError(path, f"cannot be started: {error.strerror}") from None
+        raise NotLoadedError(job.name, f"cannot be started: {error.strerror}") from None
     try:
         # A child that is gone already is found out when there is nothing to read of it.
         with contextlib.suppress(BrokenPipeError), _there(process.stdin) as stdin:
-            stdin.write(msgspec.msgpack.encode(_Job(path, rules)))  # far less than a pipe holds
+            stdin.write(msgspec.msgpack.encode(job))
         async with _reader_of(_there(process.stdout)) as stdout:
             return await _receive(stdout)
     except EOFError:
-        raise NotLoadedError(path, "ended early") from None
+        raise NotLoadedError(job.name, "ended early") from None
     except (OSError, msgspec.MsgspecError) as error:
-        raise NotLoadedError(path, f"cannot be understood: {error}") from None
+        raise NotLoadedError(job.name, f"cannot be understood: {error}") from None
     finally:
         await _end(process)
 
 
-def _start() -> "Popen[bytes]":
+def _start(handles: tuple[int, ...]) -> "Popen[bytes]":
     # Not the loop's own way, which copies this process's page tables first: 10 ms at 200 MB.
     return Popen(  # noqa: S603 - our own command
         _command(),
         stdin=PIPE,
         stdout=PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or "." for entry in sys.path)},
+        pass_fds=handles,
         start_new_session=True,  # Ctrl-C is for us
     )
 
 
 def _command() -> tuple[str, ...]:
     # -P: what lies in the working directory is not ours to import.
-    return sys.executable, "-P", "-m", "proxy.registry.offload"
+    return sys.executable, "-P", "-m", "proxy.generations.offload"
 
 
-async def _receive(stdout: asyncio.StreamReader) -> Loaded:
+async def _receive(stdout: asyncio.StreamReader) -> Candidate:
     clock = asyncio.get_running_loop().time
     findings: list[Finding] = []
     servers: list[Server] = []
     set_aside: list[Quarantined] = []
     tools: list[Tool] = []
+    canonical: list[bytes] = []
     began_at = clock()
     while True:
         match await _next_frame(stdout):
@@ -134,13 +140,16 @@ async def _receive(stdout: asyncio.StreamReader) -> Loaded:
             case _Server(server):
                 servers.append(replace(server, tools=tuple(tools)))
                 tools = []
-            case _End(sha256):
-                return Loaded(
+            case _Canonical(octets):
+                canonical.append(octets)
+            case _End(identity, signed):
+                loaded = Loaded(
                     servers=tuple(servers),
                     quarantined=tuple(set_aside),
                     findings=tuple(findings),
-                    sha256=sha256,
+                    identity=identity,
                 )
+                return Candidate(loaded, tuple(canonical), signed)
         if clock() - began_at > _SLICE_S:
             await asyncio.sleep(0)  # a read from a full buffer does not yield
             began_at = clock()
@@ -173,9 +182,9 @@ def _there(stream: T | None) -> T:
     return stream
 
 
-def _frames(job: _Job) -> Iterator[_Frame]:
+def _frames(job: Job) -> Iterator[_Frame]:
     try:
-        loaded = load_file(job.path, job.rules, os.environ)
+        loaded, canonical, signed = read_file(job, os.environ)
     except RegistryRejectedError as error:
         yield from map(_Findings, _chunks(error.findings))
         yield _Rejected()
@@ -185,7 +194,8 @@ def _frames(job: _Job) -> Iterator[_Frame]:
     for server in loaded.servers:
         yield from map(_Tools, _chunks(server.tools))
         yield _Server(replace(server, tools=()))
-    yield _End(loaded.sha256)
+    yield from map(_Canonical, canonical)
+    yield _End(loaded.identity, signed)
 
 
 def _chunks(rows: tuple[T, ...]) -> Iterator[tuple[T, ...]]:
@@ -195,7 +205,7 @@ def _chunks(rows: tuple[T, ...]) -> Iterator[tuple[T, ...]]:
 def main() -> None:
     """The child: a job on standard input, frames on standard output."""
     gc.disable()  # nothing here lives long enough to be worth a look
-    job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=_Job)
+    job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Job)
     encode = msgspec.msgpack.Encoder().encode
     for frame in _frames(job):
         encoded = encode(frame)

@@ -1,0 +1,15 @@
+"""Sources: which one do the settings mean?"""
+
+from proxy.config.sections import RegistrySettings
+from proxy.generations.file_source import FileSource
+from proxy.generations.https_source import HttpsSource
+from proxy.generations.redis_source import RedisSource
+from proxy.generations.source import Source
+
+
+def source_of(settings: RegistrySettings) -> Source:
+    """The source of the settings; raises `SourceError` when it can't be one."""
+    if not settings.url:
+        return FileSource(settings.path, settings.poll_interval_s)
+    kind = RedisSource if settings.url.startswith("redis") else HttpsSource
+    return kind(settings.url, settings.poll_interval_s)
