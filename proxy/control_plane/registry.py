@@ -24,7 +24,6 @@ from proxy.control_plane.visitors import is_stranger, refuse_strangers
 from proxy.events.hub import Hub
 from proxy.generations import orders, profiles
 from proxy.generations.exposure import says_secrets
-from proxy.generations.records import Activation
 from proxy.generations.registrar import Registrar
 from proxy.generations.shown import pieces
 from proxy.registry.load import RegistryRejectedError
@@ -68,7 +67,7 @@ class _Surface:
 
     async def history(self, request: web.Request) -> web.Response:
         found = await self._registrar.archive.history(_rows(request))
-        return json_answer({"activations": [_activation(each) for each in found]})
+        return json_answer({"activations": [each.row() for each in found]})
 
     async def generation(self, request: web.Request) -> web.StreamResponse:
         archive = self._registrar.archive
@@ -174,22 +173,6 @@ def status_of(registrar: Registrar) -> dict[str, object]:
         ],
         "problem": registrar.problem,
         "store_problem": registrar.archive.troubles,
-    }
-
-
-def _activation(activation: Activation) -> dict[str, object]:
-    """One row of the history."""
-    signed = activation.signed
-    return {
-        "at": activation.at,
-        "generation": activation.generation,
-        "reason": activation.reason,
-        "change_class": activation.change_class,
-        "source": activation.source,
-        "version": signed and signed.envelope.version,
-        "signed_by": signed and signed.envelope.key_id,
-        "servers": activation.servers,
-        "tools": activation.tools,
     }
 
 

@@ -43,6 +43,21 @@ class Activation(Struct, frozen=True):
     servers: _Count
     tools: _Count
 
+    def row(self) -> dict[str, object]:
+        """As the history shows it."""
+        signed = self.signed
+        return {
+            "at": self.at,
+            "generation": self.generation,
+            "reason": self.reason,
+            "change_class": self.change_class,
+            "source": self.source,
+            "version": signed and signed.envelope.version,
+            "signed_by": signed and signed.envelope.key_id,
+            "servers": self.servers,
+            "tools": self.tools,
+        }
+
 
 class Active(Struct, frozen=True):
     """What is in force; a pinned one stays until something else than `pinned_against` arrives."""

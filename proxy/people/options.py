@@ -5,7 +5,7 @@ Knows words alone: what stands for them is loaded once one of them was said.
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NoReturn
 
 URL: Final = "TOOLPROXYCTL_URL"
@@ -20,27 +20,44 @@ use --api-key-file and --token-file, or {API_KEY} and {TOKEN}.
 Variables that begin with TOOLPROXY_ are settings of 'toolproxy run', and mean nothing here.
 """
 Commands = Any  # argparse keeps the class of its sub-commands to itself
+# A command's name, what it is for, and who adds its words.
+Row = tuple[str, str, Callable[[argparse.ArgumentParser], None]]
+_WHERE: Final = "on a terminal, JSON in a pipe."
+WORDS: Final = f"Words {_WHERE}"
 
 
 def add_commands(commands: Commands, perform: Callable[[argparse.Namespace], int]) -> None:
     """Add `servers`, `tools`, `call`, `events` and `health`; `perform` does what was `asked`."""
-    for name, text, add in (
+    rows = (
         ("servers", "the servers of a running sidecar, or one of them", _servers),
         ("tools", "the tools of a running sidecar", _tools),
         ("call", "call a tool, and print what it answers", _call),
         ("events", "what happened, or happens (--follow)", _events),
         ("health", "how it is; status 1 when unhealthy, or when nothing answers", _health),
-    ):
-        sub = commands.add_parser(
+    )
+    for sub in add_each(commands, rows, perform, f"Tables {_WHERE}", _EPILOG):
+        add_common(sub)
+
+
+def add_each(
+    commands: Commands,
+    rows: Iterable[Row],
+    perform: Callable[[argparse.Namespace], int],
+    looks: str,
+    epilog: str,
+) -> Iterator[argparse.ArgumentParser]:
+    """Add a command for each row, and give it for what it has in common with others."""
+    for name, text, add in rows:
+        sub: argparse.ArgumentParser = commands.add_parser(
             name,
             help=text,
-            description=f"{text[0].upper()}{text[1:]}. Tables on a terminal, JSON in a pipe.",
-            epilog=_EPILOG,
+            description=f"{text[0].upper()}{text[1:]}. {looks}",
+            epilog=epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # a script must not break when there is one option more
         )
         add(sub)
-        add_common(sub)
+        yield sub
         sub.set_defaults(command=perform, asked=name, follow=False)
 
 

@@ -5,41 +5,31 @@ Knows words alone: what stands for them is loaded once one of them was said.
 
 import argparse
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from proxy.people.options import API_KEY, TOKEN, add_common
+from proxy.people.options import API_KEY, TOKEN, WORDS, Commands, add_common, add_each
+from proxy.publishing.words import add_settings, whole
 
 MOST_LISTED: Final = 1_000
-_MOST_DIGITS: Final = 16  # of a version
 _EPILOG: Final = f"""\
 Exit status: 0 done, 1 refused (it said no, nothing answers, callers would break), 2 unusable.
 A key is never given on the command line, where every user of the machine can read it:
 use --api-key-file and --token-file, or {API_KEY} and {TOKEN}.
 """
-Commands = Any  # argparse keeps the class of its sub-commands to itself
 
 
 def add_online_commands(asked: Commands, perform: Callable[[argparse.Namespace], int]) -> None:
     """Add what follows to the sub-commands of `registry`; `perform` does what was `asked`."""
-    for name, text, add in (
+    rows = (
         ("history", "which generations ran, the newest first", _history),
         ("show", "what runs now, or one generation with its signature", _show),
         ("rollback", "run a generation that is kept, until the source has another one", _named),
         ("unpin", "end a rollback: run what the source says", _nothing),
         ("accept", "run the generation that is held, since it breaks callers", _named),
         ("publish", "validate, compare, sign, and lay it where sidecars look", _publish),
-    ):
-        sub = asked.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}. Words on a terminal, JSON in a pipe.",
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,  # a script must not break when there is one option more
-        )
-        add(sub)
+    )
+    for sub in add_each(asked, rows, perform, WORDS, _EPILOG):
         add_common(sub)
-        sub.set_defaults(command=perform, asked=name, follow=False)
 
 
 def _history(parser: argparse.ArgumentParser) -> None:
@@ -84,17 +74,11 @@ def _publish(parser: argparse.ArgumentParser) -> None:
         "--profile", help="the deployment it is for (that of a sidecar's URL, else default)"
     )
     parser.add_argument(
-        "--version", metavar="N", type=_whole, help="(one more than that of the target)"
+        "--version", metavar="N", type=whole, help="(one more than that of the target)"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask; in a pipe nobody is asked")
     parser.add_argument("--allow-breaking", action="store_true", help="though it breaks callers")
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        default=argparse.SUPPRESS,  # it may stand before the command, too
-        help="the proxy.yaml whose defaults, secrets and denials hold (none: those of no file)",
-    )
+    add_settings(parser)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
@@ -106,10 +90,4 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
 def _listed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_LISTED):
         raise argparse.ArgumentTypeError(f"a number from 1 to {MOST_LISTED} is needed")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text)):
-        raise argparse.ArgumentTypeError("a whole number from 1 is needed")
     return int(text)

@@ -5,46 +5,33 @@ Knows words alone: what stands for them is loaded once one of them was said.
 
 import argparse
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
+from proxy.people.options import WORDS, Commands, add_each
 from proxy.publishing.online_options import add_online_commands
+from proxy.publishing.words import add_settings, whole
 
 _EPILOG: Final = """\
 Exit status: 0 the same or valid, 1 different or invalid, 2 unusable: arguments, files that cannot
 be read, private keys that others can read.
 """
-_MOST_DIGITS: Final = 16  # of a version
-Commands = Any  # argparse keeps the class of its sub-commands to itself
 
 
 def add_registry_commands(commands: Commands, perform: Callable[[argparse.Namespace], int]) -> None:
     """Add `registry` and what it can be asked; `perform` does what was `asked`."""
     text = "keys, signatures and generations of registries"
-    registry = commands.add_parser("registry", help=text, description=f"{_begun(text)}.")
+    registry = commands.add_parser("registry", help=text, description=f"{text.capitalize()}.")
     asked = registry.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, text, add in (
+    rows = (
         ("init", "a folder to begin with: keys, a sample registry, settings, a store", _init),
         ("keygen", "a pair of keys: one that signs, one that sidecars trust", _keygen),
         ("sign", "validate a registry and sign it", _sign),
         ("verify", "is this registry valid, and signed by a trusted key?", _verify),
         ("diff", "what would change if NEW ran in the place of OLD?", _diff),
-    ):
-        sub = asked.add_parser(
-            name,
-            help=text,
-            description=f"{_begun(text)}. Words on a terminal, JSON in a pipe.",
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,  # a script must not break when there is one option more
-        )
-        add(sub)
+    )
+    for sub in add_each(asked, rows, perform, WORDS, _EPILOG):
         _add_common(sub)
-        sub.set_defaults(command=perform, asked=name, follow=False)
     add_online_commands(asked, perform)
-
-
-def _begun(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
 
 
 def _init(parser: argparse.ArgumentParser) -> None:
@@ -67,12 +54,12 @@ def _sign(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="FILE", required=True, help="the private key: NAME.key")
     parser.add_argument("--profile", default="default", help="the deployment it is for (default)")
     parser.add_argument(
-        "--version", metavar="N", type=_whole, help="(one more than that of the last signature)"
+        "--version", metavar="N", type=whole, help="(one more than that of the last signature)"
     )
     parser.add_argument(
         "--artifact", metavar="OUT", help="write registry and signature to OUT, not FILE.sig"
     )
-    _add_settings(parser)
+    add_settings(parser)
 
 
 def _verify(parser: argparse.ArgumentParser) -> None:
@@ -82,35 +69,19 @@ def _verify(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--profile", help="the deployment it must be for (default)")
     parser.add_argument(
-        "--min-version", metavar="N", type=_whole, help="the oldest version that will do"
+        "--min-version", metavar="N", type=whole, help="the oldest version that will do"
     )
     parser.add_argument("--sig", metavar="FILE", help="the signature, if it is not in FILE.sig")
-    _add_settings(parser)
+    add_settings(parser)
 
 
 def _diff(parser: argparse.ArgumentParser) -> None:
     for name in ("old", "new"):
         parser.add_argument(name, metavar=name.upper(), help="a registry, or an artifact")
-    _add_settings(parser)
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        default=argparse.SUPPRESS,  # it may stand before the command, too
-        help="the proxy.yaml whose defaults, secrets and denials hold (none: those of no file)",
-    )
+    add_settings(parser)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     common = parser.add_argument_group("common")
     common.add_argument("--json", action="store_true", help="JSON on a terminal, too")
     common.add_argument("--no-color", action="store_true", help="as NO_COLOR does")
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text)):
-        raise argparse.ArgumentTypeError("a whole number from 1 is needed")
-    return int(text)

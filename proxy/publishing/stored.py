@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from proxy.artifact import Signed, read_json
-from proxy.generations.records import Activation
 from proxy.generations.store import MissingError, Store, StoreError
 from proxy.people.asking import UnusableError
 from proxy.publishing.refusal import RefusedError
@@ -18,7 +17,8 @@ T = TypeVar("T")
 
 def history(folder: str, limit: int) -> dict[str, object]:
     """As `GET /registry/history`."""
-    return {"activations": [_row(each) for each in _read(folder, lambda it: it.history(limit))]}
+    found = _read(folder, lambda store: store.history(limit))
+    return {"activations": [each.row() for each in found]}
 
 
 def generation(folder: str, prefix: str) -> dict[str, object]:
@@ -63,18 +63,3 @@ def _read(folder: str, read: Callable[[Store], T]) -> T:
         raise RefusedError(str(error)) from None
     except StoreError as error:
         raise UnusableError(f"--store: {error}") from None
-
-
-def _row(activation: Activation) -> dict[str, object]:
-    signed = activation.signed
-    return {
-        "at": activation.at,
-        "generation": activation.generation,
-        "reason": activation.reason,
-        "change_class": activation.change_class,
-        "source": activation.source,
-        "version": signed and signed.envelope.version,
-        "signed_by": signed and signed.envelope.key_id,
-        "servers": activation.servers,
-        "tools": activation.tools,
-    }
