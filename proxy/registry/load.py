@@ -33,6 +33,7 @@ from proxy.registry.model import Server, Tool
 _KEYS: Final = ("version", "defaults", "servers")
 _DEFAULT_TIMEOUT: Final = "defaults.timeout"  # the model's key for it
 _PORT_DIGITS: Final = 5
+_MOST_SERVERS: Final = 10_000
 
 
 class LoadRules(Struct, frozen=True, kw_only=True):
@@ -161,6 +162,9 @@ def _servers_of(document: Document) -> tuple[dict[str, Any], list[object]]:
     elif not isinstance(root["servers"], list):
         got = kind_of(root["servers"])
         wrong = Problem(("servers",), "BAD_TYPE", f"expected a list, got {got}")
+    elif len(root["servers"]) > _MOST_SERVERS:
+        message = f"{len(root['servers'])} servers, and {_MOST_SERVERS} are the most"
+        wrong = Problem(("servers",), "TOO_MANY_SERVERS", message)
     else:
         return root, root["servers"]
     raise RegistryRejectedError(document.report([wrong]))

@@ -303,3 +303,9 @@ def test_anchors_and_merge_keys_work() -> None:
 
 def test_json_is_a_registry_too() -> None:
     assert names(loaded('{"servers": [{"namespace": "a", "name": "a", "port": 1}]}')) == ["a"]
+
+
+def test_more_servers_than_anybody_has_are_no_registry() -> None:
+    many = "servers: [" + "{}, " * 10_001 + "]"
+
+    assert rejected(many) == "registry.yaml:1: servers: 10001 servers, and 10000 are the most"
