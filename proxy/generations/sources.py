@@ -2,8 +2,6 @@
 
 from proxy.config.sections import RegistrySettings
 from proxy.generations.file_source import FileSource
-from proxy.generations.https_source import HttpsSource
-from proxy.generations.redis_source import RedisSource
 from proxy.generations.source import Source
 
 
@@ -11,5 +9,9 @@ def source_of(settings: RegistrySettings) -> Source:
     """The source of the settings; raises `SourceError` when it can't be one."""
     if not settings.url:
         return FileSource(settings.path, settings.poll_interval_s)
+    # Imported here: a start with a file, as most are, need not load them.
+    from proxy.generations.https_source import HttpsSource  # noqa: PLC0415
+    from proxy.generations.redis_source import RedisSource  # noqa: PLC0415
+
     kind = RedisSource if settings.url.startswith("redis") else HttpsSource
     return kind(settings.url, settings.poll_interval_s)

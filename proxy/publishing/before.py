@@ -10,7 +10,7 @@ from proxy.artifact import ArtifactError, Signed, read_signed
 from proxy.generations.comparison import Comparison
 from proxy.generations.reading import Candidate, Job, read
 from proxy.generations.severity import ChangeClass
-from proxy.generations.signing import split_artifact
+from proxy.publishing.signing import split_artifact
 from proxy.publishing.targets import There
 from proxy.registry.load import LoadRules, RegistryRejectedError
 

@@ -12,10 +12,10 @@ from typing import Final
 
 from proxy.artifact import identity, moment
 from proxy.config.document import read_document
-from proxy.generations.keys import PUBLIC_MODE, Made, make_keys, read_private, write_new
-from proxy.generations.signing import sig_text, sign
 from proxy.people.asking import UnusableError
 from proxy.people.output import Output
+from proxy.publishing.private_keys import PUBLIC_MODE, Made, make_keys, read_private, write_new
+from proxy.publishing.signing import sig_text, sign
 
 _PRIVATE_FOLDER: Final = 0o700
 _PROFILE: Final = "default"

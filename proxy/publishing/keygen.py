@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from proxy.artifact import moment
-from proxy.generations.keys import Made, make_keys
 from proxy.people.asking import UnusableError
 from proxy.people.output import Output
 from proxy.people.tables import pairs
+from proxy.publishing.private_keys import Made, make_keys
 
 _SPAN: Final = re.compile(r"([0-9]{1,6})([dh])")
 _SPAN_S: Final = {"d": 86_400.0, "h": 3_600.0}

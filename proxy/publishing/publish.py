@@ -14,12 +14,11 @@ from typing import Final
 
 from proxy.artifact import ArtifactError, Floor, Signed, moment
 from proxy.config.document import MAX_BYTES
-from proxy.generations import signing
-from proxy.generations.keys import PrivateKey, read_private
 from proxy.generations.reading import Candidate, Job, read
 from proxy.people.asking import UnusableError
 from proxy.people.output import Output
 from proxy.people.tables import pairs
+from proxy.publishing import signing
 from proxy.publishing.before import Before, breaks, lying
 from proxy.publishing.comparing import as_document, compared
 from proxy.publishing.diffs import lines
@@ -27,6 +26,7 @@ from proxy.publishing.file_target import FileTarget
 from proxy.publishing.files import read_octets
 from proxy.publishing.findings import rules_of
 from proxy.publishing.http_target import HttpTarget
+from proxy.publishing.private_keys import PrivateKey, read_private
 from proxy.publishing.redis_target import RedisTarget
 from proxy.publishing.refusal import RefusedError
 from proxy.publishing.sign import fit_to_sign

@@ -11,7 +11,6 @@ from typing import Final
 
 from proxy.artifact import ArtifactError, canonical, identity, signed_of
 from proxy.client.codec import mapping
-from proxy.generations.signing import artifact_text
 from proxy.people.asking import UnusableError
 from proxy.people.output import Output
 from proxy.publishing import stored
@@ -19,6 +18,7 @@ from proxy.publishing.asked import looked_up, ordered
 from proxy.publishing.files import replace_octets
 from proxy.publishing.pages import history_page, status_page
 from proxy.publishing.refusal import RefusedError
+from proxy.publishing.signing import artifact_text
 
 _GENERATION: Final = re.compile(r"[0-9a-f]{8,64}")
 _STATUS: Final = "/registry"

@@ -19,13 +19,13 @@ from proxy.artifact import (
     read_signed,
 )
 from proxy.config.document import MAX_BYTES
-from proxy.generations import signing
-from proxy.generations.keys import PrivateKey, read_private
 from proxy.people.asking import UnusableError
 from proxy.people.output import Output
 from proxy.people.tables import pairs
+from proxy.publishing import signing
 from proxy.publishing.files import read_octets, replace_octets
 from proxy.publishing.findings import complain_of, has_errors, rules_of
+from proxy.publishing.private_keys import PrivateKey, read_private
 from proxy.registry.load import (
     LoadRules,
     RegistryRejectedError,

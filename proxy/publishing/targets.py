@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from proxy.artifact import Signed
-from proxy.generations.signing import artifact_text, sig_text
+from proxy.publishing.signing import artifact_text, sig_text
 
 Told = Callable[[int, int], None]  # how many octets have gone, of how many
 

@@ -18,10 +18,10 @@ import pytest
 
 from proxy.artifact import canonical, identity
 from proxy.config.document import read_document
-from proxy.generations.keys import read_private
-from proxy.generations.signing import sign, split_artifact
 from proxy.publishing.http_target import HttpTarget
+from proxy.publishing.private_keys import read_private
 from proxy.publishing.refusal import RefusedError
+from proxy.publishing.signing import sign, split_artifact
 from proxy.publishing.targets import Parcel
 from tests.support.admission_scene import operators_port
 from tests.support.loop_thread import LoopThread

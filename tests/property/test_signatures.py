@@ -22,7 +22,7 @@ from proxy.artifact import (
 from proxy.config.document import read_document
 from proxy.config.settings import Settings
 from proxy.generations.reading import Candidate, Job, Trust, read
-from proxy.generations.signing import artifact_text, sig_text, split_artifact
+from proxy.publishing.signing import artifact_text, sig_text, split_artifact
 from proxy.registry.load import LoadRules, RegistryRejectedError
 from tests.support.signatures import EXPECTED, NOW_S, PRIVATE, flips, signed
 

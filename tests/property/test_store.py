@@ -41,7 +41,7 @@ class Model:
         self.active = Active(new, against)
         self.log.insert(0, new)
         was = self.latest
-        if new.signed and new.reason != "rollback":
+        if new.signed:
             mark = new.signed.envelope
             if mark.version > self.floors.get(mark.profile, Floor()).version:
                 self.floors[mark.profile] = Floor(mark.version, new.generation)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from proxy.generations.keys import make_keys
+from proxy.publishing.private_keys import make_keys
 from tests.support.admission_scene import OPERATORS, operators_ask, operators_port
 from tests.support.messages import get
 from tests.support.sidecar import Sidecar, run_command

@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 import pytest
 
-from proxy.generations.keys import Made, make_keys
 from proxy.publishing.command import perform
 from proxy.publishing.options import add_registry_commands
+from proxy.publishing.private_keys import Made, make_keys
 from tests.support.signatures import NOW_S
 
 REGISTRY: Final = "servers:\n- {namespace: a, name: b, port: 80, tools: [{name: c}]}\n"

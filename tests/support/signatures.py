@@ -6,8 +6,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.artifact import Expected, Signed, TrustedKey, identity, moment
-from proxy.generations.keys import PrivateKey
-from proxy.generations.signing import sign
+from proxy.publishing.private_keys import PrivateKey
+from proxy.publishing.signing import sign
 
 NOW_S: Final = 1_800_000_000.0
 PROFILE: Final = "default"

@@ -7,9 +7,9 @@ from proxy.artifact import canonical, identity
 from proxy.config.document import read_document
 from proxy.config.settings import Settings
 from proxy.generations.reading import Candidate
-from proxy.generations.signing import artifact_text, sig_text
 from proxy.publishing.before import Before, breaks, lying
 from proxy.publishing.comparing import compared
+from proxy.publishing.signing import artifact_text, sig_text
 from proxy.publishing.targets import There
 from proxy.registry.load import LoadRules
 from tests.support.signatures import signed

@@ -1,9 +1,10 @@
 import pytest
 
 from proxy.artifact import epoch_s_of
-from proxy.generations.keys import read_private, read_trusted
+from proxy.generations.keys import read_trusted
 from proxy.people.asking import UnusableError
 from proxy.publishing.keygen import expiry
+from proxy.publishing.private_keys import read_private
 from tests.support.publishing import Desk
 from tests.support.signatures import NOW_S
 

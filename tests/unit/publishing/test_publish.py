@@ -9,10 +9,10 @@ import pytest
 
 from proxy.artifact import LARGEST_VERSION, identity, read_signed
 from proxy.config.document import read_document
-from proxy.generations.signing import split_artifact
 from proxy.people.output import Look
 from proxy.people.tables import Sheet
 from proxy.publishing.publish import target_of
+from proxy.publishing.signing import split_artifact
 from tests.support.publishing import REGISTRY, Desk, Ended
 
 MORE: Final = REGISTRY.replace("{name: c}", "{name: c}, {name: d}")

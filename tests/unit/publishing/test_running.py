@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from proxy.artifact import canonical, identity
-from proxy.generations.signing import split_artifact
+from proxy.publishing.signing import split_artifact
 from tests.support.messages import ok
 from tests.support.origin import Origin
 from tests.support.publishing import Desk, Ended

@@ -5,7 +5,7 @@ import pytest
 
 from proxy.artifact import LARGEST_VERSION, identity, read_signed
 from proxy.config.document import read_document
-from proxy.generations.signing import split_artifact
+from proxy.publishing.signing import split_artifact
 from tests.support.publishing import REGISTRY, Desk
 
 DOCUMENT: Any = read_document(REGISTRY).root

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from proxy.artifact import read_signed
-from proxy.generations.signing import split_artifact
+from proxy.publishing.signing import split_artifact
 from proxy.publishing.targets import Parcel, overtaken
 from tests.support.signatures import signed
 

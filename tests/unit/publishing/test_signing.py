@@ -2,7 +2,7 @@ import orjson
 import pytest
 
 from proxy.artifact import ArtifactError, canonical, identity, read_signed, verify
-from proxy.generations.signing import artifact_text, sig_text, sign, split_artifact
+from proxy.publishing.signing import artifact_text, sig_text, sign, split_artifact
 from tests.support.signatures import EXPECTED, PRIVATE, signed
 
 DOCUMENT = {"servers": [{"namespace": "é"}]}
@@ -107,6 +107,6 @@ def test_an_artifact_that_is_broken_is_refused(text: bytes, code: str) -> None:
 
 
 def test_a_text_beyond_all_bounds_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.generations.signing.MAX_BYTES", len(ARTIFACT) - 1)
+    monkeypatch.setattr("proxy.publishing.signing.MAX_BYTES", len(ARTIFACT) - 1)
 
     assert split_artifact(ARTIFACT) is None

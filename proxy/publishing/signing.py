@@ -18,7 +18,7 @@ from proxy.artifact import (
     signed_of,
 )
 from proxy.config.document import MAX_BYTES
-from proxy.generations.keys import PrivateKey
+from proxy.publishing.private_keys import PrivateKey
 
 _BLANK: Final = b" \t\r\n"
 
