@@ -224,4 +224,4 @@ def test_ten_thousand_changed_tools_are_compared_in_short_steps() -> None:
         began_at = perf_counter()
 
     assert len(spans) > 20_000  # one for each tool, of both
-    assert sorted(spans)[-100] < 0.001  # the machine may be busy now and then
+    assert sorted(spans)[-100] < 0.01  # ten times what it takes: the machine may be busy

@@ -30,6 +30,16 @@ def test_what_comes_behind_a_head_is_left() -> None:
     assert (repr(head), reader.rest, reader.waiting) == ("<RequestHead GET />", b"POST", False)
 
 
+def test_what_has_come_of_a_head_is_held_until_it_is_complete() -> None:
+    reader = RequestReader(HeadLimits())
+
+    reader.read(GET[:9])
+    begun = (reader.held, reader.waiting)
+    reader.read(GET[9:])
+
+    assert (begun, reader.held, reader.waiting) == ((GET[:9], True), b"", False)
+
+
 def test_head_that_ends_its_piece_leaves_nothing() -> None:
     reader = RequestReader(HeadLimits())
     reader.read(GET + b"POST")

@@ -230,3 +230,7 @@ def test_callers_flag_is_kept_whatever_is_sampled_here() -> None:
     trace = trace_of({b"traceparent": VALID}, drawn, sampling_bound(0.0))
 
     assert trace.context_lines.rstrip().endswith(b"-01")
+
+
+def test_w3c_id_is_that_of_the_parent() -> None:
+    assert traced(traceparent=VALID).w3c_id == TRACE_ID
