@@ -58,8 +58,25 @@ def test_history_is_a_line_for_each() -> None:
     titles, line = history_page({"activations": [row]}, SHEET)
 
     assert titles.split()[:3] == ["AT", "GENERATION", "REASON"]
-    said = ["2026-01-31T12:00:00Z", "0123456789ab", "source", "-", "7", "k", "1", "2", "s"]
+    said = ["2026-01-31T12:00:00Z", "0123456789ab", "source", "-", "7", "k"]
     assert line.split() == said
+
+
+def test_history_is_whole_on_80_columns_but_for_who_signed() -> None:
+    row = {
+        "at": "2026-01-31T12:00:00Z",
+        "generation": "0123456789abcdef" * 4,
+        "reason": "rollback",
+        "change_class": "compatible",
+        "version": 7,
+        "signed_by": "fedcba9876543210",
+    }
+
+    _, line = history_page({"activations": [row]}, Sheet(80, colour=False))
+
+    *whole, signed_by = line.split()
+    assert whole == ["2026-01-31T12:00:00Z", "0123456789ab", "rollback", "compatible", "7"]
+    assert signed_by.startswith("fedcba98")
 
 
 @pytest.mark.parametrize("odd", [{}, {"activations": 5}, {"activations": [None, [], {"at": {}}]}])
