@@ -166,7 +166,8 @@ class Registrar:
 
     async def consider(self, candidate: Candidate, *, renew: bool = False) -> None:
         """Compare with what runs, ask the policy, and take it up or say why not."""
-        if candidate.signed and not (await self.trust()).floor.admits(candidate.signed.envelope):
+        floor = self._floors.get(self.settings.profile, Floor())
+        if candidate.signed and not floor.admits(candidate.signed.envelope):
             self.forget()  # a newer one was accepted meanwhile: the next look refuses this one
             return
         comparison = await self.compare(candidate)
