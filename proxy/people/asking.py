@@ -12,13 +12,10 @@ from typing import Final
 from proxy.client.fields import caller_fields, visible
 from proxy.client.session import base_url_of
 from proxy.people.options import API_KEY, DEFAULT_URL, TOKEN, URL
+from proxy.people.unusable import UnusableError
 
 _USUAL_TIMEOUT_S: Final = 30.0
 _MOST_CREDENTIAL_BYTES: Final = 64 << 10
-
-
-class UnusableError(Exception):
-    """The arguments cannot be used; says in one sentence why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

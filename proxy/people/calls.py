@@ -21,11 +21,12 @@ from proxy.client.deadline import after, until
 from proxy.client.errors import GatewayError
 from proxy.client.fields import visible
 from proxy.client.http import failure_of
-from proxy.people.asking import Asking, UnusableError, read_file
+from proxy.people.asking import Asking, read_file
 from proxy.people.bodies import Sink, sink_for
 from proxy.people.documents import is_json
 from proxy.people.gateway import Gateway
 from proxy.people.output import Output
+from proxy.people.unusable import UnusableError
 
 _TOOL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_.-]{1,128}")
 _FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*)")

@@ -11,9 +11,10 @@ from typing import Final
 
 from proxy.client.errors import GatewayError
 from proxy.people import calls, events, health, listings
-from proxy.people.asking import Asking, UnusableError
+from proxy.people.asking import Asking
 from proxy.people.gateway import Gateway, sentence_of
 from proxy.people.output import Look, Output, OutputClosedError, OutputError
+from proxy.people.unusable import UnusableError
 
 _DONE: Final = 0
 _FAILED: Final = 1

@@ -12,10 +12,10 @@ from urllib.parse import quote
 from proxy.client.codec import mapping
 from proxy.client.listing import page_of, with_query
 from proxy.client.models import Event
-from proxy.people.asking import UnusableError
 from proxy.people.gateway import Gateway
 from proxy.people.output import Output
 from proxy.people.tables import Column, Sheet, cell, fitted, line, pairs, table, title_line
+from proxy.people.unusable import UnusableError
 
 _EVENTS: Final = "/api/v1/events"
 _USUALLY_LISTED: Final = 100

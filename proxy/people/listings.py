@@ -8,11 +8,11 @@ from urllib.parse import quote
 from proxy.client.codec import mapping
 from proxy.client.listing import Page
 from proxy.client.models import Server, Tool
-from proxy.people.asking import UnusableError
 from proxy.people.documents import written
 from proxy.people.gateway import Gateway
 from proxy.people.output import Output, Progress
 from proxy.people.tables import Column, Sheet, pairs, table
+from proxy.people.unusable import UnusableError
 
 SERVERS: Final = "/api/v1/servers"
 TOOLS: Final = "/api/v1/tools"

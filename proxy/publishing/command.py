@@ -7,42 +7,44 @@ anybody.
 import logging
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Final
 
 from proxy.config.settings import SettingsError
 from proxy.generations.keys import KeysError
-from proxy.people.asking import UnusableError
 from proxy.people.output import Look, Output, OutputClosedError, OutputError
-from proxy.publishing import comparing, init, keygen, publish, running, sign, verify
+from proxy.people.unusable import UnusableError
 from proxy.publishing.refusal import RefusedError
 
 _REFUSED: Final = 1
 _UNUSABLE: Final = 2
 _INTERRUPTED: Final = 130  # as shells say it
 Answer = Callable[[Output, Namespace, Mapping[str, str]], int]
-_ANSWERS: Final[Mapping[str, Answer]] = {
-    "init": init.init,
-    "keygen": keygen.keygen,
-    "sign": sign.sign,
-    "verify": verify.verify,
-    "diff": comparing.diff,
-    "history": running.history,
-    "show": running.show,
-    "rollback": running.rollback,
-    "unpin": running.unpin,
-    "accept": running.accept,
-    "publish": publish.publish,
+# Whose function of the same name it is. Each is loaded when it is asked for: most need no network.
+_MODULES: Final[Mapping[str, str]] = {
+    "init": "init",
+    "keygen": "keygen",
+    "sign": "sign",
+    "verify": "verify",
+    "diff": "comparing",
+    "history": "running",
+    "show": "running",
+    "rollback": "running",
+    "unpin": "running",
+    "accept": "running",
+    "publish": "publish",
 }
 
 
 def perform(
-    options: Namespace, environ: Mapping[str, str], answers: Mapping[str, Answer] = _ANSWERS
+    options: Namespace, environ: Mapping[str, str], answers: Mapping[str, Answer] | None = None
 ) -> int:
     """Do what `options.asked` says."""
     logging.getLogger().addHandler(logging.NullHandler())  # libraries have nothing to say here
     output = Output(Look.of(options, environ))
     try:
-        return answers[options.asked](output, options, environ)
+        answer = _answer_to(options.asked) if answers is None else answers[options.asked]
+        return answer(output, options, environ)
     except (UnusableError, KeysError, OutputError) as error:
         output.complain(str(error))
     except RefusedError as error:
@@ -58,3 +60,8 @@ def perform(
     except Exception as error:  # noqa: BLE001 - a bug of ours, which a person cannot mend either
         output.complain(f"A defect of toolproxy's: {type(error).__name__}: {error}")
     return _UNUSABLE
+
+
+def _answer_to(asked: str) -> Answer:
+    answer: Answer = getattr(import_module(f"proxy.publishing.{_MODULES[asked]}"), asked)
+    return answer

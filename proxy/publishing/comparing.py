@@ -12,8 +12,8 @@ from proxy.config.document import MAX_BYTES
 from proxy.generations.comparison import Comparison, Table, compare
 from proxy.generations.reading import Candidate, Job, read
 from proxy.generations.shown import pieces
-from proxy.people.asking import UnusableError
 from proxy.people.output import Output
+from proxy.people.unusable import UnusableError
 from proxy.publishing.diffs import lines
 from proxy.publishing.files import read_octets
 from proxy.publishing.findings import complain_of, rules_of

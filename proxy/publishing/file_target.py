@@ -14,7 +14,7 @@ from typing import Final
 
 from proxy.config.document import MAX_BYTES
 from proxy.generations.source import SIGNATURE_BYTES, SIGNATURE_SUFFIX
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing.files import read_octets, replace_octets
 from proxy.publishing.refusal import RefusedError
 from proxy.publishing.targets import Parcel, There, Told, overtaken

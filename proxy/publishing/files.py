@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 
 _MODE: Final = 0o644  # registries and signatures are for every sidecar; the umask may take from it
 

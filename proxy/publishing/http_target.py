@@ -20,8 +20,9 @@ from proxy.client.answers import Answer, error_of
 from proxy.client.errors import GatewayError, NotFoundError
 from proxy.client.http import Request, failure_of
 from proxy.client.session import Connections
-from proxy.people.asking import Asking, UnusableError
+from proxy.people.asking import Asking
 from proxy.people.gateway import sentence_of
+from proxy.people.unusable import UnusableError
 from proxy.publishing.asked import answer_to
 from proxy.publishing.refusal import RefusedError
 from proxy.publishing.targets import Parcel, There, Told, overtaken

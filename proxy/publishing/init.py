@@ -12,8 +12,8 @@ from typing import Final
 
 from proxy.artifact import identity, moment
 from proxy.config.document import read_document
-from proxy.people.asking import UnusableError
 from proxy.people.output import Output
+from proxy.people.unusable import UnusableError
 from proxy.publishing.private_keys import PUBLIC_MODE, Made, make_keys, read_private, write_new
 from proxy.publishing.signing import sig_text, sign
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from proxy.artifact import moment
-from proxy.people.asking import UnusableError
 from proxy.people.output import Output
 from proxy.people.tables import pairs
+from proxy.people.unusable import UnusableError
 from proxy.publishing.private_keys import Made, make_keys
 
 _SPAN: Final = re.compile(r"([0-9]{1,6})([dh])")

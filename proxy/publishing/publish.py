@@ -15,9 +15,9 @@ from typing import Final
 from proxy.artifact import ArtifactError, Floor, Signed, moment
 from proxy.config.document import MAX_BYTES
 from proxy.generations.reading import Candidate, Job, read
-from proxy.people.asking import UnusableError
 from proxy.people.output import Output
 from proxy.people.tables import pairs
+from proxy.people.unusable import UnusableError
 from proxy.publishing import signing
 from proxy.publishing.before import Before, breaks, lying
 from proxy.publishing.comparing import as_document, compared

@@ -14,7 +14,7 @@ from proxy.events.bus_link import BusError, Link
 from proxy.generations.redis_source import place_of
 from proxy.generations.remote import CONNECT_WITHIN_S
 from proxy.generations.source import SourceError
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing.refusal import RefusedError
 from proxy.publishing.targets import Parcel, There, Told, overtaken
 

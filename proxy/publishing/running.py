@@ -11,8 +11,8 @@ from typing import Final
 
 from proxy.artifact import ArtifactError, canonical, identity, signed_of
 from proxy.client.codec import mapping
-from proxy.people.asking import UnusableError
 from proxy.people.output import Output
+from proxy.people.unusable import UnusableError
 from proxy.publishing import stored
 from proxy.publishing.asked import looked_up, ordered
 from proxy.publishing.files import replace_octets

@@ -19,9 +19,9 @@ from proxy.artifact import (
     read_signed,
 )
 from proxy.config.document import MAX_BYTES
-from proxy.people.asking import UnusableError
 from proxy.people.output import Output
 from proxy.people.tables import pairs
+from proxy.people.unusable import UnusableError
 from proxy.publishing import signing
 from proxy.publishing.files import read_octets, replace_octets
 from proxy.publishing.findings import complain_of, has_errors, rules_of

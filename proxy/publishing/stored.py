@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from proxy.artifact import Signed, read_json
 from proxy.generations.store import MissingError, Store, StoreError
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing.refusal import RefusedError
 
 T = TypeVar("T")

@@ -12,9 +12,9 @@ from proxy.artifact import MOST_SIGNED_BYTES, Floor, Signed
 from proxy.config.document import MAX_BYTES, Finding
 from proxy.generations.keys import Trusted, read_trusted
 from proxy.generations.reading import Job, Trust, read
-from proxy.people.asking import UnusableError
 from proxy.people.output import Output
 from proxy.people.tables import pairs
+from proxy.people.unusable import UnusableError
 from proxy.publishing.files import read_octets
 from proxy.publishing.findings import as_document, complain_of, has_errors, rules_of
 from proxy.registry.load import RegistryRejectedError

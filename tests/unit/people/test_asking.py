@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.people.asking import Asking, UnusableError
+from proxy.people.asking import Asking
 from proxy.people.options import API_KEY, DEFAULT_URL, TOKEN, URL
+from proxy.people.unusable import UnusableError
 
 
 def asking(environ: dict[str, str] | None = None, **given: object) -> Asking:

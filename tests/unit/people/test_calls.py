@@ -2,11 +2,12 @@ from argparse import Namespace
 
 import pytest
 
-from proxy.people.asking import Asking, UnusableError
+from proxy.people.asking import Asking
 from proxy.people.calls import Call, call
 from proxy.people.gateway import Gateway
 from proxy.people.output import Look, Output
 from proxy.people.tables import Sheet
+from proxy.people.unusable import UnusableError
 
 USUAL = {"Accept": "*/*", "Accept-Encoding": "identity"}
 

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proxy.client.errors import ConnectError, GatewayError
-from proxy.people.asking import UnusableError
 from proxy.people.command import perform
 from proxy.people.gateway import Gateway
 from proxy.people.output import Output, OutputClosedError, OutputError
+from proxy.people.unusable import UnusableError
 
 
 def options(**given: object) -> Namespace:

@@ -4,11 +4,12 @@ from typing import Final
 
 import pytest
 
-from proxy.people.asking import Asking, UnusableError
+from proxy.people.asking import Asking
 from proxy.people.events import events
 from proxy.people.gateway import Gateway
 from proxy.people.output import STDERR, STDOUT, Look, Output
 from proxy.people.tables import Sheet
+from proxy.people.unusable import UnusableError
 
 MOMENT: Final = "2026-01-02T03:04:05.678+01:00"
 

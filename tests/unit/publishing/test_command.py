@@ -6,8 +6,8 @@ import pytest
 from proxy.config.document import Finding
 from proxy.config.settings import SettingsError
 from proxy.generations.keys import KeysError
-from proxy.people.asking import UnusableError
 from proxy.people.output import Output, OutputClosedError, OutputError
+from proxy.people.unusable import UnusableError
 from proxy.publishing.command import perform
 
 OPTIONS = Namespace(asked="it", json=False, no_color=False)

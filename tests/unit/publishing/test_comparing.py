@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
-from proxy.people.asking import UnusableError
 from proxy.people.output import STDOUT, Look, Output
 from proxy.people.tables import Sheet
+from proxy.people.unusable import UnusableError
 from proxy.publishing.comparing import diff
 from tests.support.registry_edits import BASE, GONE, edited
 

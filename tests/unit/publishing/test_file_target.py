@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing import file_target
 from proxy.publishing.file_target import FileTarget
 from proxy.publishing.files import replace_octets

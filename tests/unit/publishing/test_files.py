@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing.files import read_octets, replace_octets
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 import pytest
 
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing.http_target import HttpTarget
 from proxy.publishing.refusal import RefusedError
 from proxy.publishing.targets import Parcel, There

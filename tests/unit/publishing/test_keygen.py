@@ -2,7 +2,7 @@ import pytest
 
 from proxy.artifact import epoch_s_of
 from proxy.generations.keys import read_trusted
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing.keygen import expiry
 from proxy.publishing.private_keys import read_private
 from tests.support.publishing import Desk

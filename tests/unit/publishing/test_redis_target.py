@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from proxy.events.bus_link import Link
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing import redis_target
 from proxy.publishing.redis_target import RedisTarget
 from proxy.publishing.refusal import RefusedError

@@ -1,4 +1,4 @@
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing.refusal import RefusedError
 
 

@@ -6,7 +6,7 @@ import pytest
 from proxy.artifact import canonical, identity
 from proxy.generations.records import Activation, Latest
 from proxy.generations.store import Store
-from proxy.people.asking import UnusableError
+from proxy.people.unusable import UnusableError
 from proxy.publishing import stored
 from proxy.publishing.refusal import RefusedError
 from tests.support.signatures import PRIVATE, signed
