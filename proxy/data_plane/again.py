@@ -110,7 +110,7 @@ class Again(Carriage):
             kept.lines,
             kept.noted,
             len(kept.body),
-            True,  # noqa: FBT003
+            True,  # noqa: FBT003 - by place, as every head is made
         )
         self._client.send(self._answered(answer, kept.body))
 

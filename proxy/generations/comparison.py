@@ -50,7 +50,6 @@ class Comparison(NamedTuple):
     change_class: ChangeClass
     status: str
     total_changes: int
-    breaking_changes: int
     recommendation: str
 
 
@@ -83,7 +82,6 @@ def _identical(table: Table) -> Comparison:
         change_class=ChangeClass.COSMETIC,
         status=UP_TO_DATE,
         total_changes=0,
-        breaking_changes=0,
         recommendation="Nothing to do: it is the registry that runs.",
     )
 
@@ -122,7 +120,6 @@ class _Found:
             change_class=ChangeClass.BREAKING if breaking else ChangeClass.COMPATIBLE,
             status=status,
             total_changes=self._found(),
-            breaking_changes=breaking,
             recommendation=_recommendation(status, breaking),
         )
 

@@ -10,8 +10,8 @@ def source_of(settings: RegistrySettings) -> Source:
     if not settings.url:
         return FileSource(settings.path, settings.poll_interval_s)
     # Imported here: a start with a file, as most are, need not load them.
-    from proxy.generations.https_source import HttpsSource  # noqa: PLC0415
-    from proxy.generations.redis_source import RedisSource  # noqa: PLC0415
+    from proxy.generations.https_source import HttpsSource  # noqa: PLC0415 - as above
+    from proxy.generations.redis_source import RedisSource  # noqa: PLC0415 - as above
 
     kind = RedisSource if settings.url.startswith("redis") else HttpsSource
     return kind(settings.url, settings.poll_interval_s)

@@ -92,7 +92,7 @@ def await_all(fleet: Sequence[Sidecar], identity: object, way: str) -> None:
     while late and time.monotonic() < published_at + CONVERGED_WITHIN_S:
         time.sleep(0.01)
         late = [each for each in late if status_of(each)["active"] != identity]
-    print(f"{way}: converged after {time.monotonic() - published_at:.3f} s")  # noqa: T201
+    print(f"{way}: converged after {time.monotonic() - published_at:.3f} s")  # noqa: T201 - a figure
     assert late == []
 
 
