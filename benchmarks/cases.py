@@ -28,7 +28,7 @@ from benchmarks.figures import (
 )
 from benchmarks.fresh import CONNECTIONS as IDLE_CONNECTIONS
 from benchmarks.fresh import measure_fresh
-from benchmarks.peers.peer import Peer, Running
+from benchmarks.peers.peer import PLAIN, Front, Peer, Running
 from benchmarks.peers.table import PEERS, SIZES
 from benchmarks.peers.toolproxy import JOURNAL, KEYED, TEN_TOOLS
 
@@ -41,6 +41,7 @@ class Upstream(Enum):
     ANSWERS = "answers"
     ALONE = "alone"  # the same at one address
     BODIES = "bodies"
+    SOCKETS = "sockets"  # WebSockets that say what they hear
     OWN = "own"  # none: the turn starts its own
 
 
@@ -67,18 +68,24 @@ class Case:
     more: Figure | None = None  # what is shown by how much it is more than `base`'s
     base: str = "nginx"
     upstream: Upstream = Upstream.ANSWERS
+    front: Front = PLAIN
     peers: tuple[Peer, ...] = PEERS
+    kin: str = ""  # the case that this is another row of, which brings it along
+    slices: int = 1  # each round is cut into so many: peers that nearly agree must be close in time
     warmed: bool = True  # by a turn that does not count
     quick: bool = True  # part of --quick
 
 
 def load_small(script: str, turn: Turn, *, tool: str = "echo", connections: int = MANY) -> Round:
-    """Calls by wrk for the time of the turn."""
+    """Calls of `bench.<tool>` by wrk for the time of the turn."""
+    return load_path(script, turn, f"/tools/bench.{tool}", connections)
+
+
+def load_path(script: str, turn: Turn, path: str, connections: int = MANY) -> Round:
     running = turn.standing()
     before_s = running.cpu_s()
     load = wrk.load_calls(
-        running.port,
-        tool,
+        running.url(path),
         script,
         connections=connections,
         seconds=turn.seconds,

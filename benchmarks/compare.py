@@ -7,10 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from benchmarks.cases import CASES
+from benchmarks.cases import CASES as TOOL_CASES
+from benchmarks.dropin.cases import CASES as DROP_IN_CASES
 from benchmarks.figures import Measurements
 from benchmarks.peers.table import PEERS, SIZES
-from benchmarks.peers.toolproxy import COMPILED, JOURNAL, KEYED, TOOLPROXY
+from benchmarks.peers.toolproxy import COMPILED, JOURNAL, KEYED, MANY_ROUTES, TOOLPROXY
 from benchmarks.report import Setting, case_tables, facts, not_comparable, where, write
 from benchmarks.rounds import Plan, measure
 from benchmarks.selection import named, take_the_field
@@ -19,11 +20,12 @@ _ROUNDS: Final = 5
 _SECONDS: Final = 1.5
 _QUICK_ROUNDS: Final = 1
 _QUICK_SECONDS: Final = 0.5
-_OURS: Final = {each.key for each in (TOOLPROXY, COMPILED, JOURNAL, KEYED, *SIZES)}
+_CASES: Final = (*TOOL_CASES, *DROP_IN_CASES)
+_OURS: Final = {each.key for each in (TOOLPROXY, COMPILED, JOURNAL, KEYED, MANY_ROUTES, *SIZES)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    cases, peers = (",".join(each.key for each in known) for known in (CASES, PEERS))
+    cases, peers = (",".join(each.key for each in known) for known in (_CASES, PEERS))
     parser.add_argument("--case", metavar="A,B", help=f"only these of {cases}")
     parser.add_argument("--peer", metavar="A,B", help=f"only these of {peers}")
     parser.add_argument("--quick", action="store_true", help="under a minute, and as rough")
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write `compare.json`, `compare.md` and charts; 1 when calls of ours have failed."""
-    cases = named("case", CASES, options.case)
+    cases = named("case", _CASES, options.case)
     if options.quick and options.case is None:
         cases = [case for case in cases if case.quick]
     field = take_the_field(named("peer", PEERS, options.peer), cases, patient=not options.quick)

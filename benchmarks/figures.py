@@ -101,6 +101,14 @@ class Measurements:
             statistics.median(ours) / statistics.median(theirs), min(by_round), max(by_round)
         )
 
+    def pairwise(self, case: str, figure: Figure, peer: str, to: str) -> Spread:
+        """The median of the quotients of single turns: for peers that nearly agree, side by side.
+
+        Where the machine's moods are larger than what is looked for, it wanders half as much.
+        """
+        ours, theirs = self.values(case, peer, figure), self.values(case, to, figure)
+        return Spread.of(mine / other for mine, other in zip(ours, theirs, strict=True))
+
     def difference(self, case: str, figure: Figure, peer: str, to: str) -> Spread:
         """By how much it is more in the same round: moods of the machine that last cancel out."""
         ours, theirs = self.values(case, peer, figure), self.values(case, to, figure)

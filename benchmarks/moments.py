@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.peers.toolproxy import registry, sidecar
+from benchmarks.peers.toolproxy import listener, registry, sidecar
 from benchmarks.processes import ALL_CORES, free_port, listening
 
 _CALL = b"POST /tools/bench.silent HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
@@ -70,7 +70,8 @@ async def _leave(home: Path, folder: Path) -> float:
 def running_sidecar(home: Path, folder: Path, path: Path, *more: str) -> Iterator[int]:
     """One that may use every core, as where it is deployed; its port."""
     port = free_port()
-    with listening(sidecar(home, port, path, *more), port, ALL_CORES, folder):
+    launch = sidecar(home, path, "--listen", listener(port), *more)
+    with listening(launch, port, ALL_CORES, folder):
         yield port
 
 

@@ -31,6 +31,12 @@ class UnusableError(Exception):
     """This machine cannot do what was asked; the text is the one sentence that helps."""
 
 
+def proxy_cores(workers: int) -> frozenset[int]:
+    """A core for each worker; all of them where there are too few for load to keep the last."""
+    own = _CORES[:-1][:workers]
+    return frozenset(own if len(own) == workers else _CORES)
+
+
 class Launch(NamedTuple):
     """A command with what it runs in."""
 

@@ -1,16 +1,18 @@
 """Every promise with a figure: one row each, with its bar and where its figure comes from.
 
-Adding a promise is adding a row. A figure is a ratio of two loads (`ratio`), something of our own
-under a load (`own`), or a moment of its own (`moment`); a new kind of load is a row of `cases`.
+Adding a promise is adding a row; a new kind of load is a row of `cases`.
 """
 
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from operator import ge, le, lt
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from benchmarks.dropin.cases import HANDSHAKE_CPU, MESSAGE_CPU
+from benchmarks.dropin.together import calls_miscounted, events_missed, rate_missed_percent
+from benchmarks.dropin.upheavals import (
+    back_seconds,
+    bystanders_hurt,
+    refused_by_upgrade,
+    sockets_dropped,
+)
 from benchmarks.figures import (
     BODY_GROWTH,
     BODY_RATE,
@@ -21,9 +23,6 @@ from benchmarks.figures import (
     P99,
     PER_CONNECTION,
     START,
-    Figure,
-    Measurements,
-    Spread,
 )
 from benchmarks.generations import compare_and_store_seconds
 from benchmarks.moments import leaving_seconds, reload_seconds
@@ -31,11 +30,21 @@ from benchmarks.peers.envoy import ENVOY
 from benchmarks.peers.envoy import LEAST_REQUEST as ENVOY_LEAST
 from benchmarks.peers.fastapi_httpx import FASTAPI
 from benchmarks.peers.nginx import NGINX
-from benchmarks.peers.peer import Peer
-from benchmarks.peers.toolproxy import JOURNAL, KEYED, MANY_TOOLS, TEN_TOOLS
-from benchmarks.processes import OTHER_CORES, on_cores
+from benchmarks.peers.toolproxy import JOURNAL, KEYED, MANY_ROUTES, MANY_TOOLS, TEN_TOOLS
 from benchmarks.replicas.course import FAILED_AFTER, P99_AFTER
 from benchmarks.replicas.peers import EWMA, LEAST
+from benchmarks.sources import (
+    Bar,
+    Promise,
+    moment,
+    more,
+    of_one,
+    own,
+    own_worst,
+    pairwise,
+    ratio,
+    worst_of,
+)
 from benchmarks.sse.figures import (
     CALL_RISE,
     CPU_DELIVERY,
@@ -48,118 +57,8 @@ from benchmarks.sse.figures import (
 from benchmarks.sse.peers import NCHAN
 from benchmarks.stall import changing_stall_seconds, stall_seconds
 
-_SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {"≤": le, "<": lt, "≥": ge}
-
-
-class Bar(NamedTuple):
-    """What a figure must not cross."""
-
-    sign: str
-    bound: float
-    unit: str = ""
-
-    def met(self, value: float) -> bool:
-        return _SIGNS[self.sign](value, self.bound)
-
-    def __str__(self) -> str:
-        return f"{self.sign} {self.bound:.3g} {self.unit}".rstrip()
-
-
-class Evidence(NamedTuple):
-    """What a figure is made of: the loads, and the build of ours that is looked at."""
-
-    measured: Measurements
-    ours: Peer
-    home: Path  # its code
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where a figure comes from."""
-
-    figure: Callable[[Evidence], Spread]
-    cases: tuple[str, ...] = ()  # the loads that it needs
-    beside: tuple[Peer, ...] = ()  # the peers that must take part in them
-    of_a_build: bool = False  # another one for each build of ours
-
-
-class Promise(NamedTuple):
-    """One line of the table; without a bar it informs and promises nothing."""
-
-    words: str
-    source: Source
-    bar: Bar | None = None
-    digits: int = 2
-
-
-def ratio(case: str, figure: Figure, to: Peer, *, of: Peer | None = None) -> Source:
-    """Ours (or another's), divided by another proxy's in the same rounds."""
-    return Source(
-        figure=lambda it: it.measured.ratio(case, figure, (of or it.ours).key, to.key),
-        cases=(case,),
-        beside=(to, of) if of else (to,),
-        of_a_build=of is None,
-    )
-
-
-def more(case: str, figure: Figure, of: Peer, than: Peer) -> Source:
-    """By how much this one's is more than that one's in the same rounds."""
-    return Source(
-        figure=lambda it: it.measured.difference(case, figure, of.key, than.key),
-        cases=(case,),
-        beside=(of, than),
-    )
-
-
-def of_one(figure: Figure, case: str, peer: Peer) -> Source:
-    """The median of this one's, whatever build of ours is looked at."""
-    return Source(
-        figure=lambda it: it.measured.spread(case, peer.key, figure), cases=(case,), beside=(peer,)
-    )
-
-
-def worst_of(figure: Figure, case: str, *peers: Peer) -> Source:
-    """The highest of these, as above."""
-    return Source(
-        figure=lambda it: Spread.worst_of(
-            value for peer in peers for value in it.measured.values(case, peer.key, figure)
-        ),
-        cases=(case,),
-        beside=peers,
-    )
-
-
-def own(figure: Figure, *cases: str) -> Source:
-    """The median of ours."""
-    return Source(
-        figure=lambda it: Spread.of(_of_ours(it, figure, cases)), cases=cases, of_a_build=True
-    )
-
-
-def own_worst(figure: Figure, *cases: str) -> Source:
-    """The highest of ours."""
-    return Source(
-        figure=lambda it: Spread.worst_of(_of_ours(it, figure, cases)),
-        cases=cases,
-        of_a_build=True,
-    )
-
-
-def moment(measure: Callable[[Path, Path], list[float]], *, scale: float = 1) -> Source:
-    """The longest of several spans, measured when the loads are over."""
-
-    def figure(it: Evidence) -> Spread:
-        with tempfile.TemporaryDirectory() as name, on_cores(OTHER_CORES):
-            return Spread.worst_of(each * scale for each in measure(it.home, Path(name)))
-
-    return Source(figure=figure)
-
-
-def _of_ours(it: Evidence, figure: Figure, cases: tuple[str, ...]) -> list[float]:
-    return [v for case in cases for v in it.measured.values(case, it.ours.key, figure)]
-
-
 _LOADS: Final = ("small", "alone", "vary", "real", "realvary", "one", "up", "down", "fresh")
+_LOADS_OF_NGINX: Final = ("route", "websocket", "websocket16k", "tls", "handshakes", "workers")
 _SLOW: Final = "one of three replicas slow (200 ms), from 1 s after the change"
 _FAN_OUT: Final = "500 subscribers, 200 events/s"
 _LIVE: Final = "a changed registry is live, slowest of four ways of changing it"
@@ -228,7 +127,11 @@ PROMISES: Final = (
     ),
     Promise(_LIVE, moment(reload_seconds), Bar("≤", 1.0, "s")),
     Promise("the upstream sees a caller leave", moment(leaving_seconds), Bar("≤", 0.1, "s"), 4),
-    Promise("calls that failed, worst round of all loads", own_worst(FAILED, *_LOADS), Bar("≤", 0)),
+    Promise(
+        "calls that failed, worst round of all loads",
+        own_worst(FAILED, *_LOADS, *_LOADS_OF_NGINX),
+        Bar("≤", 0),
+    ),
     Promise(
         "CPU per call with a journal: +",
         more("journal", CPU, JOURNAL, TEN_TOOLS),
@@ -280,9 +183,68 @@ PROMISES: Final = (
         own(DELAY_RISE, "deaf"),
         Bar("<", 5, "ms"),
     ),
+    Promise("CPU per call through a route ÷ nginx's", ratio("route", CPU, NGINX), Bar("≤", 1.6)),
+    Promise("CPU per call over TLS ÷ nginx's", ratio("tls", CPU, NGINX), Bar("≤", 2.0)),
+    Promise(
+        "CPU per WebSocket message of 32 bytes ÷ nginx's",
+        ratio("websocket", MESSAGE_CPU, NGINX),
+        Bar("≤", 1.5),
+    ),
+    Promise(
+        "CPU per WebSocket message of 16 KiB ÷ nginx's",
+        ratio("websocket16k", MESSAGE_CPU, NGINX),
+        Bar("≤", 1.5),
+    ),
+    Promise(
+        "CPU per call to a tool beside 1 000 routes ÷ none",
+        pairwise("routes", CPU, TEN_TOOLS, of=MANY_ROUTES),
+        Bar("≤", 1.02),
+        digits=3,
+    ),
+    Promise("a killed worker is replaced, and calls on", moment(back_seconds), Bar("≤", 1.0, "s")),
+    Promise(
+        "calls that failed on connections of other workers meanwhile",
+        moment(bystanders_hurt),
+        Bar("≤", 0),
+        digits=0,
+    ),
+    Promise(
+        "of 1 000 WebSockets over TLS, dropped by another certificate, routes and registry",
+        moment(sockets_dropped),
+        Bar("≤", 0),
+        digits=0,
+    ),
+    Promise(
+        "calls that failed while a new sidecar took over",
+        moment(refused_by_upgrade),
+        Bar("≤", 0),
+        digits=0,
+    ),
+    Promise(
+        "calls by which `/metrics` of two workers is wrong",
+        moment(calls_miscounted),
+        Bar("≤", 0),
+        digits=0,
+    ),
+    Promise(
+        "events of two workers' calls that a subscriber misses or hears twice",
+        moment(events_missed),
+        Bar("≤", 0),
+        digits=0,
+    ),
+    Promise(
+        "a rate of 100/s admits, over two workers, more or less than that",
+        moment(rate_missed_percent),
+        Bar("≤", 10, "%"),
+        digits=1,
+    ),
     Promise(f"p99 of nginx, {_SLOW}, ms", of_one(P99_AFTER, "slow", NGINX)),
     Promise(f"p99 of Envoy's LEAST_REQUEST, {_SLOW}, ms", of_one(P99_AFTER, "slow", ENVOY_LEAST)),
     Promise("CPU per small call, one endpoint ÷ nginx's", ratio("alone", CPU, NGINX)),
+    Promise(
+        "CPU per TLS connection of one call ÷ nginx's", ratio("handshakes", HANDSHAKE_CPU, NGINX)
+    ),
+    Promise("CPU per small call, two workers ÷ nginx's", ratio("workers", CPU, NGINX)),
     Promise("CPU per small call, no head like another ÷ nginx's", ratio("vary", CPU, NGINX)),
     Promise(
         "CPU per call, realistic, no head like another ÷ nginx's", ratio("realvary", CPU, NGINX)

@@ -137,7 +137,8 @@ def _case_table(case: Case, peers: Sequence[Peer], measured: Measurements) -> It
             measured.spread(case.key, peer.key, each).shown(each.digits) for each in case.figures
         )
         if ratio:
-            row.append(measured.ratio(case.key, ratio, peer.key, case.base).shown(2))
+            divide = measured.pairwise if case.slices > 1 else measured.ratio
+            row.append(divide(case.key, ratio, peer.key, case.base).shown(2))
         if more:
             row.append(measured.difference(case.key, more, peer.key, case.base).shown(more.digits))
         rows.append(row)

@@ -13,7 +13,7 @@ from typing import Final
 from benchmarks import upstreams
 from benchmarks.cases import Case, Turn, Upstream
 from benchmarks.figures import Measurements
-from benchmarks.peers.peer import Peer, Running, running
+from benchmarks.peers.peer import Front, Peer, Running, running
 from benchmarks.processes import OTHER_CORES, on_cores
 from benchmarks.progress import Progress
 
@@ -24,6 +24,7 @@ _BEHIND: Final[dict[Upstream, Callable[[Path], AbstractContextManager[Sequence[s
     Upstream.ANSWERS: upstreams.answers,
     Upstream.ALONE: partial(upstreams.answers, hosts=upstreams.ONE),
     Upstream.BODIES: upstreams.bodies,
+    Upstream.SOCKETS: upstreams.sockets,
     Upstream.OWN: lambda _: nullcontext(()),
 }
 
@@ -35,7 +36,7 @@ class Stage:
         self._folder = folder
         self._until = until
         self._addresses: dict[Upstream, Sequence[str]] = {}
-        self._standing: dict[tuple[str, Upstream], Running] = {}
+        self._standing: dict[tuple[str, Upstream, Front], Running] = {}
 
     def __repr__(self) -> str:
         return f"<Stage {[*self._standing]}>"
@@ -44,7 +45,7 @@ class Stage:
         return Turn(
             peer,
             self._upstream(case.upstream),
-            partial(self._peer, peer, case.upstream),
+            partial(self._peer, peer, case.upstream, case.front),
             seconds,
             self._scratch(case),
         )
@@ -59,11 +60,11 @@ class Stage:
             self._addresses[upstream] = self._until.enter_context(_BEHIND[upstream](folder))
         return self._addresses[upstream]
 
-    def _peer(self, peer: Peer, upstream: Upstream) -> Running:
-        key = peer.key, upstream
+    def _peer(self, peer: Peer, upstream: Upstream, front: Front) -> Running:
+        key = peer.key, upstream, front
         if key not in self._standing:
-            folder = self._folder / f"{peer.key}-{upstream.value}"
-            started = running(peer, folder, self._upstream(upstream))
+            folder = self._folder / f"{peer.key}-{len(self._standing)}"
+            started = running(peer, folder, self._upstream(upstream), front=front)
             self._standing[key] = self._until.enter_context(started)
         return self._standing[key]
 
@@ -75,20 +76,25 @@ def measure(plan: Plan, rounds: int, seconds: float) -> Measurements:
     measured = Measurements()
     with tempfile.TemporaryDirectory() as name, on_cores(OTHER_CORES), ExitStack() as until:
         stage = Stage(Path(name), until)
-        progress = until.enter_context(Progress(len(warm) + rounds * len(pairs)))
+        progress = until.enter_context(
+            Progress(len(warm) + rounds * sum(case.slices for case, _ in pairs))
+        )
         for case, peer in warm:
             progress.at(f"warming up: {case.title}, {peer.title}")
             case.measure(stage.turn(case, peer, min(_WARM_UP_S, seconds / 2)))
         for number in range(rounds):
             for case, peer in turned(plan, number):
                 progress.at(f"round {number + 1}: {case.title}, {peer.title}")
-                measured.add(case.key, peer.key, case.measure(stage.turn(case, peer, seconds)))
+                measured.add(
+                    case.key, peer.key, case.measure(stage.turn(case, peer, seconds / case.slices))
+                )
     return measured
 
 
 def turned(plan: Plan, by: int) -> Iterator[tuple[Case, Peer]]:
     """Case by case; who comes first moves on by so many places."""
     for case, peers in plan:
-        first = by % len(peers)
-        for peer in [*peers[first:], *peers[:first]]:
-            yield case, peer
+        for number in range(case.slices):
+            first = (by + number) % len(peers)
+            for peer in [*peers[first:], *peers[:first]]:
+                yield case, peer

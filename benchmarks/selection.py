@@ -21,6 +21,10 @@ class Keyed(Protocol):
     def key(self) -> str:
         """Its name there."""
 
+    @property
+    def kin(self) -> str:
+        """The name that brings it along as well."""
+
 
 K = TypeVar("K", bound=Keyed)
 
@@ -45,7 +49,7 @@ def named(kind: str, known: Sequence[K], keys: str | None) -> Sequence[K]:
     if strangers := set(asked) - {each.key for each in known}:
         words = ", ".join(each.key for each in known)
         raise UnusableError(f"no such {kind}: {', '.join(sorted(strangers))}; there are {words}")
-    return [each for each in known if each.key in asked]
+    return [each for each in known if each.key in asked or each.kin in asked]
 
 
 def take_the_field(asked: Container[Peer], cases: Sequence[Case], *, patient: bool) -> Field:
@@ -70,7 +74,7 @@ def take_the_field(asked: Container[Peer], cases: Sequence[Case], *, patient: bo
 
 def _require(cases: Iterable[Case]) -> None:
     """Every case that has no upstream of its own needs these two: nginx is the upstream."""
-    if all(case.upstream is Upstream.OWN for case in cases):
+    if all(case.upstream in {Upstream.OWN, Upstream.SOCKETS} for case in cases):
         return
     ways = {"nginx": nginx.HOW_TO_GET, "wrk": wrk.HOW_TO_GET}
     if absent := [way for name, way in ways.items() if shutil.which(name) is None]:

@@ -1,4 +1,4 @@
-"""What stands behind the proxies, the same for all: small answers, or bodies of 10 MB.
+"""What stands behind the proxies, the same for all: small answers, bodies of 10 MB, or WebSockets.
 
 One process at three addresses, which are three endpoints to a proxy; or at one of them.
 """
@@ -48,6 +48,15 @@ def bodies(folder: Path) -> Iterator[Sequence[str]]:
     """The upstream of `body_upstream`; its addresses."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.body_upstream", str(port), *LOOPBACK]
+    with listening(Launch(command), port, OTHER_CORES, folder, host=LOOPBACK[-1]):
+        yield addresses(LOOPBACK, port)
+
+
+@contextmanager
+def sockets(folder: Path) -> Iterator[Sequence[str]]:
+    """The WebSockets of `dropin.echo`; its addresses."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.dropin.echo", str(port), *LOOPBACK]
     with listening(Launch(command), port, OTHER_CORES, folder, host=LOOPBACK[-1]):
         yield addresses(LOOPBACK, port)
 

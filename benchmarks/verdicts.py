@@ -4,17 +4,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from benchmarks.cases import CASES
+from benchmarks.dropin.cases import CASES as DROP_IN_CASES
 from benchmarks.figures import Spread
 from benchmarks.peers.peer import Peer
 from benchmarks.processes import UnusableError
-from benchmarks.promises import Evidence, Promise
 from benchmarks.replicas.cases import CASES as SCENES
 from benchmarks.rounds import Plan
 from benchmarks.selection import Field
+from benchmarks.sources import Evidence, Promise
 from benchmarks.sse.cases import CASES as FAN_OUTS
 from benchmarks.tables import table
 
-LOADS: Final = (*CASES, *SCENES, *FAN_OUTS)  # that promises may be about
+LOADS: Final = (*CASES, *DROP_IN_CASES, *SCENES, *FAN_OUTS)  # that promises may be about
 
 
 class Verdict(NamedTuple):

@@ -10,10 +10,11 @@ from benchmarks.peers.builds import OURS
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.toolproxy import COMPILED, TOOLPROXY
 from benchmarks.progress import Progress
-from benchmarks.promises import PROMISES, Evidence
+from benchmarks.promises import PROMISES
 from benchmarks.report import Setting, case_tables, facts, not_comparable, where, write
 from benchmarks.rounds import measure
 from benchmarks.selection import Field, take_the_field
+from benchmarks.sources import Evidence
 from benchmarks.verdicts import LOADS, Verdict, as_rows, judge, needed, verdict_table
 
 _ROUNDS: Final = 5

@@ -80,16 +80,14 @@ class WrkLoad(NamedTuple):
     p99_ms: float
 
 
-def load_calls(
-    port: int, tool: str, script: str, *, connections: int, seconds: float, folder: Path
-) -> WrkLoad:
-    """Calls of `bench.<tool>` for so long, from the cores that the proxy does not have."""
+def load_calls(url: str, script: str, *, connections: int, seconds: float, folder: Path) -> WrkLoad:
+    """Calls of this URL for so long, from the cores that the proxy does not have."""
     path = folder / "load.lua"
     path.write_text(script)
     # wrk counts in whole seconds; interrupted, it says what it has seen until then. Not before it
     # is ready for that, which its first line tells, and `stdbuf` lets us see at once.
     command = ["stdbuf", "-oL", "wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds) + 1}s"]
-    command += ["--latency", "-s", str(path), f"http://127.0.0.1:{port}/tools/bench.{tool}"]
+    command += ["--latency", "-s", str(path), url]
     said = folder / "said"
     with said.open("wb") as ear, on_cores(OTHER_CORES):
         wrk = subprocess.Popen(command, stdout=ear)  # noqa: S603 - fixed words

@@ -6,15 +6,15 @@ how anything is done.
 
 import argparse
 import asyncio
-import logging
 import os
 import platform
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Final, TextIO
 
 from proxy.config.settings import Settings, SettingsError, load_settings
+from proxy.conversion.options import add_convert_command
 from proxy.errors import base
 from proxy.people.options import add_commands
 from proxy.publishing.options import add_registry_commands
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
     add_commands(commands, _people)
     add_registry_commands(commands, _publishers)
+    add_convert_command(commands, _converters)
     return parser
 
 
@@ -118,62 +119,37 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _run(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    log_to_stderr(settings.log_level, settings.log_format)
-    return _serve(settings, lambda: _settings(options), os.environ)
-
-
-def _serve(settings: Settings, reread: Callable[[], Settings], environ: Mapping[str, str]) -> int:
     # Imported here: 'check' and '--help' need no event loop and no HTTP.
-    from proxy.admission.stage import AdmissionError  # noqa: PLC0415
-    from proxy.generations.source import SourceError  # noqa: PLC0415
-    from proxy.generations.starting import UnguardedError  # noqa: PLC0415
-    from proxy.registry.load import RegistryRejectedError  # noqa: PLC0415
-    from proxy.reporting import ReportingError  # noqa: PLC0415
-    from proxy.sidecar import CannotListenError, Sidecar  # noqa: PLC0415
+    from proxy.processes import Told, serve  # noqa: PLC0415
 
-    async def serve() -> int:
-        try:
-            sidecar = Sidecar(settings, reread, environ)
-        except (AdmissionError, ReportingError, SourceError) as error:
-            return _complain(str(error))
-        try:
-            address = await sidecar.start()
-        except (RegistryRejectedError, UnguardedError, CannotListenError) as error:
-            await sidecar.close()
-            return _complain(str(error))
-        sidecar.install_signals()
-        logging.getLogger("toolproxy").info("listening on %s", address)
-        await sidecar.stopped()
-        return 0
-
-    return on_uvloop(serve())
-
-
-def on_uvloop(work: Coroutine[object, object, int]) -> int:
-    """Run to the end on the loop that this product is measured on."""
-    import uvloop  # noqa: PLC0415 - see `_serve`
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+    return serve(Told(settings, lambda: _settings(options), os.environ), _complain)
 
 
 def _check(options: argparse.Namespace) -> int:
     """Everything that `run` would refuse, and every warning; nothing is started."""
-    from proxy.admission.stage import Admission, AdmissionError  # noqa: PLC0415 - as in `_serve`
+    from proxy.admission.stage import Admission, AdmissionError  # noqa: PLC0415 - as in `_run`
     from proxy.generations.source import AwayError, SourceError  # noqa: PLC0415 - as above
     from proxy.generations.starting import UnguardedError, look  # noqa: PLC0415 - as above
+    from proxy.listening.serving import certificates_of  # noqa: PLC0415 - as above
+    from proxy.listening.sockets import CannotListenError  # noqa: PLC0415 - as above
+    from proxy.policy.route_order import lost, out_of_reach  # noqa: PLC0415 - as above
     from proxy.registry.load import LoadRules, RegistryRejectedError  # noqa: PLC0415 - as above
 
     settings = _settings(options)
     try:
         Admission(settings, os.environ)
+        certificates_of(settings.listeners)
         loaded, name = asyncio.run(look(settings.registry, LoadRules.of(settings), os.environ))
-    except (AdmissionError, RegistryRejectedError) as error:
+    except (AdmissionError, CannotListenError, RegistryRejectedError) as error:
         return _complain(str(error))
     except (AwayError, SourceError, UnguardedError) as error:
         return _complain(str(error))
     for finding in loaded.findings:
         _say(f"{finding.severity}: {finding}", sys.stderr)
+    namespaces = {server.namespace for server in loaded.servers}
+    missed = out_of_reach(settings.routes, kept=settings.kept_paths, ports=settings.ports)
+    for place, why in (*missed, *lost(settings.routes, namespaces)):
+        _say(f"warning: routes[{place}]: {why}", sys.stderr)
     tools = sum(len(server.tools) for server in loaded.servers)
     _say(
         f"{name}: {len(loaded.servers)} servers, {tools} tools,"
@@ -183,7 +159,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from proxy.demo import demo_settings, run_demo  # noqa: PLC0415 - as in `_serve`
+    from proxy.demo import demo_settings, run_demo  # noqa: PLC0415 - as in `_run`
+    from proxy.processes import on_uvloop  # noqa: PLC0415 - as above
 
     with demo_settings(os.environ, _flags(options)) as settings:
         log_to_stderr(settings.log_level, settings.log_format)
@@ -193,7 +170,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _people(options: argparse.Namespace) -> int:
     """What people ask of a running sidecar; only what is followed is meant to be interrupted."""
     try:
-        from proxy.people.command import perform  # noqa: PLC0415 - as in `_serve`
+        from proxy.people.command import perform  # noqa: PLC0415 - as in `_run`
 
         return perform(options, os.environ)
     except KeyboardInterrupt:
@@ -202,7 +179,14 @@ def _people(options: argparse.Namespace) -> int:
 
 def _publishers(options: argparse.Namespace) -> int:
     """What is done to a registry before and after it runs."""
-    from proxy.publishing.command import perform  # noqa: PLC0415 - as in `_serve`
+    from proxy.publishing.command import perform  # noqa: PLC0415 - as in `_run`
+
+    return perform(options, os.environ)
+
+
+def _converters(options: argparse.Namespace) -> int:
+    """What nginx is told, as settings and a registry."""
+    from proxy.conversion.command import perform  # noqa: PLC0415 - as in `_serve`
 
     return perform(options, os.environ)
 

@@ -12,8 +12,9 @@ from typing import Final
 from aiohttp import web
 
 from proxy.config.settings import Settings, load_settings
+from proxy.listening.sockets import CannotListenError
 from proxy.registry.load import RegistryRejectedError
-from proxy.sidecar import CannotListenError, Sidecar
+from proxy.sidecar import Sidecar
 
 _LISTEN: Final = "127.0.0.1:8080"
 _REGISTRY: Final = """\

@@ -1,36 +1,24 @@
-"""Who is told what happened: metrics and hub always, the others as the settings switch them on.
+"""Where events go from the hub on: journal, bus, and what others write, as the settings say.
 
-Builds the readers of records and events, gives them what a reload changes, lets go of them at the
-end. Decides nothing about a call, and costs it nothing but being told.
+Builds them, gives them what a reload changes, lets go of them at the end. What becomes of single
+records is `recording`'s.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator
-from http import HTTPStatus
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
 
 from proxy.config.settings import Settings
 from proxy.events.bus import Bus, BusUnavailableError
-from proxy.events.folding import Folding
 from proxy.events.hub import Hub
 from proxy.events.journal import Journal
 from proxy.events.query import normal
 from proxy.events.tail import Tail, rotated
+from proxy.recording import Own, Recording
 from proxy.telemetry import logs
-from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.lines import Lines
-from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.publisher import Publisher
-from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.tracing import Tracing, TracingUnavailableError
-
-_DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-_FOLD_EVERY_S: Final = 0.25
-
-Own = Callable[[Coroutine[Any, Any, None]], None]  # keeps a task, ends it with the sidecar
+from proxy.telemetry.tracing import TracingUnavailableError
 
 
 class _Bugs(logging.Handler):
@@ -52,28 +40,20 @@ class ReportingError(Exception):
 
 
 class Reporting:
-    """All readers of one sidecar. `calls`, `control`, `refusals`: where records are published."""
+    """All that happens in one sidecar, and who is told. `recording`: where records go."""
 
     def __init__(self, settings: Settings, instance: str, own: Own) -> None:
         """Raises `ReportingError`."""
-        self.metrics = Metrics()
         self.hub = Hub(settings.events.ring)
-        self.calls = Publisher()
-        self.control = Publisher()
-        self.refusals = Publisher()
         self._own = own
-        self._folding = Folding(self.hub.tell)
         self._journal: Journal | None = None
-        self._access_log: AccessLog | None = None
         self._tails: dict[str, tuple[Tail, asyncio.Task[None]]] = {}
         self._bus: Bus | None = None
-        self._tracing: Tracing | None = None
         try:
+            self.recording = Recording(settings, instance, own, self.hub)
             if settings.events.bus:
                 self._bus = Bus(settings.events.bus, self.hub.deliver, most=settings.events.ring)
                 self.hub.join(self._bus)
-            if settings.tracing.otlp:
-                self._tracing = Tracing(settings.tracing.otlp, settings.tracing.sample, instance)
         except (BusUnavailableError, TracingUnavailableError) as error:
             raise ReportingError(str(error)) from None
         self._last = settings
@@ -85,7 +65,7 @@ class Reporting:
     def start(self) -> None:
         """Begin what works by itself."""
         self._started = True
-        self._own(self._fold())
+        self.recording.start()
         logging.getLogger("toolproxy").addHandler(self._bugs)
         if self._bus is not None:
             self._own(self._bus.run())
@@ -100,10 +80,9 @@ class Reporting:
         self.hub.resize(events.ring)
         logs.change(settings.log_level, settings.log_format)
         self._apply_journal(settings)
-        self._apply_access_log(settings)
         self._follow(settings.events.tail)
         self._last = settings
-        self._tell_all()
+        self.recording.apply(settings)
 
     def _apply_journal(self, settings: Settings) -> None:
         now, before = settings.events, self._last.events
@@ -116,17 +95,6 @@ class Reporting:
             self._journal = Journal(*wanted)
         self.hub.journal = self._journal
 
-    def _apply_access_log(self, settings: Settings) -> None:
-        wanted = (settings.access_log, settings.access_format)
-        if self._access_log is not None and wanted != (
-            self._last.access_log,
-            self._last.access_format,
-        ):
-            self._own(self._access_log.close())
-            self._access_log = None
-        if self._access_log is None and settings.access_log:
-            self._access_log = AccessLog(*wanted)
-
     def _follow(self, paths: tuple[str, ...]) -> None:
         for path in [path for path in self._tails if path not in paths]:
             self._tails.pop(path)[1].cancel()
@@ -136,20 +104,11 @@ class Reporting:
                 task = asyncio.get_running_loop().create_task(tail.run())
                 self._tails[path] = (tail, task)
 
-    def _tell_all(self) -> None:
-        """Each record goes to whom it concerns; metrics first, for they are always there."""
-        written = () if self._access_log is None else (self._access_log.record,)
-        traced = () if self._tracing is None else (self._tracing.record,)
-        observe = self.metrics.observe
-        self.calls.subscribers = (observe, self.hub.record, *written, *traced)
-        # A span for each probe is no use to anybody.
-        self.control.subscribers = (observe, self._denied, *written)
-        self.refusals.subscribers = (observe, self._denied, *written, *traced)
-
     def reopen(self) -> None:
         """Files may have been moved away: the next line goes to where the settings say."""
-        for lines in self._files():
-            lines.reopen()
+        if self._journal is not None:
+            self._journal.reopen()
+        self.recording.reopen()
 
     async def close(self) -> None:
         """Write and send what waits, in 2 s or so."""
@@ -159,12 +118,11 @@ class Reporting:
         for _, task in self._tails.values():
             task.cancel()
         async with asyncio.TaskGroup() as closing:
-            for lines in self._files():
-                closing.create_task(lines.close())
+            closing.create_task(self.recording.close())
+            if self._journal is not None:
+                closing.create_task(self._journal.close())
             if self._bus is not None:
                 closing.create_task(self._bus.close())
-            if self._tracing is not None:
-                closing.create_task(self._tracing.close())
 
     # --- how they are ---
 
@@ -182,12 +140,9 @@ class Reporting:
         """Everything that is switched on, and what is wrong with it, if anything is."""
         if self._journal is not None:
             yield "events.journal", self._journal.problem
-        if self._access_log is not None:
-            yield "access_log", self._access_log.problem
         if self._bus is not None:
             yield "events.bus", self._bus.problem
-        if self._tracing is not None:
-            yield "tracing.otlp", self._tracing.problem
+        yield from self.recording.state()
         if self._tails:
             said = (tail.problem for tail, _ in self._tails.values() if tail.problem)
             yield "events.tail", "; ".join(said)
@@ -198,34 +153,11 @@ class Reporting:
         yield "log", logs.dropped()
         if self._journal is not None:
             yield "journal", self._journal.dropped
-        if self._access_log is not None:
-            yield "access_log", self._access_log.dropped
         if self._bus is not None:
             yield "bus", self._bus.dropped
-        if self._tracing is not None:
-            yield "spans", self._tracing.dropped + self._tracing.failed
+        yield from self.recording.dropped()
         if self._tails:
             yield "tail", sum(tail.bad for tail, _ in self._tails.values())
-
-    def _files(self) -> Iterator[Lines]:
-        if self._journal is not None:
-            yield self._journal
-        if self._access_log is not None:
-            yield self._access_log
-
-    # --- who may not come in ---
-
-    def _denied(self, record: ExchangeRecord) -> None:
-        if record.code and record.status in _DENIED:
-            now = asyncio.get_running_loop().time()
-            subject = record.subject or record.caller.address.decode()
-            tool = f"{record.server}.{record.tool}" if record.tool else ""
-            self._folding.denied(subject, tool, record.code, record.reason or record.code, now)
-
-    async def _fold(self) -> None:
-        while True:
-            await asyncio.sleep(_FOLD_EVERY_S)
-            self._folding.sweep(asyncio.get_running_loop().time())
 
     def _merge(self, document: dict[str, object]) -> None:
         event = normal(document)

@@ -2,12 +2,19 @@
 
 import ipaddress
 import logging
+from collections.abc import Iterator
+from typing import Final
 
+import msgspec
+from msgspec.structs import replace
+
+from proxy.config.listeners import Listener, Tls
 from proxy.config.settings import Settings
 from proxy.data_plane.door import Entry
 from proxy.data_plane.roles import Rules
 from proxy.descriptors import room_for_callers
 from proxy.policy.browser import CorsRules
+from proxy.policy.routes import RouteTable
 from proxy.wire.reader import HeadLimits
 
 _LOG = logging.getLogger("toolproxy")
@@ -48,6 +55,17 @@ def cors(settings: Settings) -> CorsRules | None:
     )
 
 
+def routes(settings: Settings) -> RouteTable | None:
+    """None where there are none: then nothing is to be matched."""
+    if not settings.routes:
+        return None
+    return RouteTable(
+        settings.routes,
+        merge_slashes=settings.merge_slashes,
+        resolve_dots=settings.dot_segments == "resolve",
+    )
+
+
 def entry(settings: Settings, descriptors: int) -> Entry:
     wanted, room = settings.limits.connections, room_for_callers(descriptors)
     if room < wanted:
@@ -63,3 +81,57 @@ def entry(settings: Settings, descriptors: int) -> Entry:
         hosts=frozenset(host.lower().encode() for host in settings.allowed_hosts),
         trusted=tuple(ipaddress.ip_network(each) for each in settings.trusted_proxies),
     )
+
+
+def unchangeable(before: Settings, after: Settings) -> Iterator[str]:
+    """The keys that differ, and that only a start takes up."""
+    if not _listens_alike(before, after):
+        yield "listen"
+    sections = (("", before, after), ("registry.", before.registry, after.registry))
+    for prefix, old, new in (*sections, ("events.", before.events, after.events)):
+        for field in msgspec.structs.fields(old):
+            key = f"{prefix}{field.encode_name}"
+            if key in _AT_A_START and getattr(old, field.name) != getattr(new, field.name):
+                yield key
+
+
+def as_reloaded(running: Settings, newer: Settings) -> Settings:
+    """The newer settings, but for what only a start takes up."""
+    registry, events = running.registry, running.events
+    kept = replace(
+        newer.registry,
+        path=registry.path,
+        url=registry.url,
+        poll_interval_s=registry.poll_interval_s,
+    )
+    return replace(
+        newer,
+        listen=newer.listen if _listens_alike(running, newer) else running.listen,
+        admin=running.admin,
+        workers=running.workers,
+        registry=kept,
+        events=replace(newer.events, bus=events.bus),
+        tracing=running.tracing,
+    )
+
+
+def _listens_alike(one: Settings, other: Settings) -> bool:
+    return [*map(_without_files, one.listen)] == [*map(_without_files, other.listen)]
+
+
+def _without_files(listener: Listener) -> Listener:
+    """What certificates are shown and asked for can change at any time."""
+    return replace(listener, tls=Tls(cert="-", key="-") if listener.tls else None)
+
+
+_AT_A_START: Final = frozenset(
+    {
+        "admin",
+        "events.bus",
+        "registry.path",
+        "registry.poll_interval",
+        "registry.url",
+        "tracing",
+        "workers",
+    }
+)

@@ -22,11 +22,13 @@ WITH_SOCKETS = {
     "browser",
     "chaos",
     "conformance",
+    "dropin",
     "fuzz",
     "guides",
     "hardening",
     "integration",
     "shipping",
+    "websocket",
 }
 
 
@@ -65,10 +67,11 @@ def start_sidecar(tmp_path: Path) -> Iterator[StartSidecar]:
             *servers: Server | str,
             settings: Mapping[str, object] | None = None,
             extra: Mapping[str, str] | None = None,
+            forked: bool = True,
         ) -> Sidecar:
             text = "".join(each for each in servers if isinstance(each, str))
             text = text or registry(*(each for each in servers if not isinstance(each, str)))
-            sidecar = Sidecar(tmp_path, text, settings, extra)
+            sidecar = Sidecar(tmp_path, text, settings, extra, forked=forked)
             stack.callback(sidecar.close)
             return sidecar
 

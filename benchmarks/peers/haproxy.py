@@ -1,16 +1,17 @@
-"""HAProxy: one thread."""
+"""HAProxy: one thread, or several."""
 
 import shutil
 import subprocess
 from functools import partial
 from typing import Final
 
+from benchmarks.peers.certificate import put_into
 from benchmarks.peers.peer import Peer, Place
 from benchmarks.processes import Launch
 
 _CONF: Final = """\
 global
-  nbthread 1
+  nbthread {threads}
   maxconn 4096
 defaults
   mode http
@@ -18,16 +19,20 @@ defaults
   timeout client 75s
   timeout server 60s
   timeout http-keep-alive 75s
+  timeout tunnel 1h
   http-reuse always
 frontend callers
-  bind 127.0.0.1:{port}
-  http-request replace-path /tools/bench\\.(.*) /tools/\\1
+  bind 127.0.0.1:{port}{tls}
+  http-request replace-path {path}
   http-request set-header X-Request-Id %[uuid()]
   default_backend tools
 backend tools
   {backend}
 {servers}
 """
+_TOOLS: Final = r"/tools/bench\.(.*) /tools/\1"
+_ROUTES: Final = r"/(?:api|ws)/(.*) /\1"
+_TLS: Final = " ssl crt {both} ssl-min-ver TLSv1.3"
 _ROUND_ROBIN: Final = ("balance roundrobin", "")
 _LEASTCONN: Final = (
     "balance leastconn\n  option redispatch 1\n  option httpchk GET /health",
@@ -50,7 +55,16 @@ def _launch(backend: str, of_server: str, place: Place) -> Launch:
         for number, address in enumerate(place.upstream)
     )
     conf = place.folder / "haproxy.cfg"
-    conf.write_text(_CONF.format(port=place.port, backend=backend, servers=servers))
+    front = place.front
+    text = _CONF.format(
+        threads=front.workers,
+        port=place.port,
+        tls=_TLS.format(**put_into(place.folder)._asdict()) if front.tls else "",
+        path=_ROUTES if front.routed else _TOOLS,
+        backend=backend,
+        servers=servers,
+    )
+    conf.write_text(text)
     return Launch(["haproxy", "-db", "-f", str(conf)])
 
 

@@ -1,4 +1,4 @@
-"""nginx: one worker. Its frame serves the upstream of all peers as well."""
+"""nginx: one worker, or several. Its frame serves the upstream of all peers as well."""
 
 import os
 import shutil
@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from benchmarks.peers.certificate import put_into
 from benchmarks.peers.peer import Peer, Place
 from benchmarks.processes import Launch
 
 HOW_TO_GET: Final = "apt-get install nginx-light"
 
 _FRAME: Final = """\
-worker_processes 1;
+worker_processes {workers};
 daemon off;
 pid {folder}/nginx.pid;
 error_log stderr error;
@@ -33,19 +34,29 @@ _KEEPALIVE: Final = 512  # idle connections: more than any load here leaves
 _PROXY: Final = """\
   upstream tools {{ {method} {servers} keepalive {keepalive};
     keepalive_requests 1000000000; }}
-  server {{ listen 127.0.0.1:{port};
+  server {{ listen 127.0.0.1:{port}{listen}
     client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0;
     proxy_http_version 1.1; proxy_set_header Connection "";
     proxy_set_header X-Request-Id $request_id;
-    location /tools/bench. {{ proxy_pass http://tools/tools/; }} }}
+{locations} }}
 """
+_TOOLS: Final = "    location /tools/bench. { proxy_pass http://tools/tools/; }"
+# What a location sets takes the place of all that the server has set.
+_ROUTES: Final = """\
+    location /api/ { proxy_pass http://tools/; }
+    location /ws/ { proxy_pass http://tools/; proxy_read_timeout 1h;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";
+      proxy_set_header X-Request-Id $request_id; }"""
+_TLS: Final = """\
+ ssl;
+    ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"""
 
 
-def nginx(folder: Path, inside: str) -> Launch:
+def nginx(folder: Path, inside: str, workers: int = 1) -> Launch:
     """An nginx with these lines in its `http` block."""
     user = "user root;" if os.geteuid() == 0 else ""  # its worker must reach our folder
     conf = folder / "nginx.conf"
-    conf.write_text(_FRAME.format(folder=folder, user=user, inside=inside))
+    conf.write_text(_FRAME.format(folder=folder, user=user, inside=inside, workers=workers))
     return Launch(["nginx", "-p", str(folder), "-c", str(conf)])
 
 
@@ -60,8 +71,20 @@ def _version() -> str:
 
 def _launch(method: str, place: Place) -> Launch:
     servers = " ".join(f"server {address};" for address in place.upstream)
-    inside = _PROXY.format(port=place.port, method=method, servers=servers, keepalive=_KEEPALIVE)
-    return nginx(place.folder, inside)
+    inside = _PROXY.format(
+        port=place.port,
+        listen=_listen(place),
+        method=method,
+        servers=servers,
+        keepalive=_KEEPALIVE,
+        locations=_ROUTES if place.front.routed else _TOOLS,
+    )
+    return nginx(place.folder, inside, place.front.workers)
+
+
+def _listen(place: Place) -> str:
+    """The end of the `listen` line, and what belongs to it."""
+    return _TLS.format(**put_into(place.folder)._asdict()) if place.front.tls else ";"
 
 
 _APART: Final = (

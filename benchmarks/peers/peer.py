@@ -8,10 +8,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from benchmarks import processes
-from benchmarks.processes import PROXY_CORES, Launch, free_port, listening
+from benchmarks.processes import LOOPBACK, Launch, free_port, listening, proxy_cores
+
+
+class Front(NamedTuple):
+    """How a peer stands towards its callers."""
+
+    tls: bool = False  # 1.3, with the certificate of `certificate`
+    routed: bool = False  # `/api/…` and WebSockets at `/ws/…` become the upstream's `/…`; no tools
+    workers: int = 1
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+
+PLAIN: Final = Front()
 
 
 class Place(NamedTuple):
@@ -20,6 +35,7 @@ class Place(NamedTuple):
     folder: Path
     port: int
     upstream: Sequence[str]  # `host:port`, one for each endpoint
+    front: Front = PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +60,18 @@ class Peer:
 class Running:
     """A peer that listens."""
 
-    def __init__(self, peer: Peer, port: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, peer: Peer, place: Place, process: subprocess.Popen[bytes]) -> None:
         self.peer = peer
-        self.port = port
+        self.port = place.port
+        self._scheme = place.front.scheme
         self._pid = process.pid
         self.idle_bytes = self.resident_bytes()  # when it was new
 
     def __repr__(self) -> str:
         return f"<Running {self.peer.key} :{self.port}>"
+
+    def url(self, path: str) -> str:
+        return f"{self._scheme}://{LOOPBACK[0]}:{self.port}{path}"
 
     def cpu_s(self) -> float:
         return processes.cpu_s(self._pid)
@@ -68,10 +88,17 @@ class Running:
 
 @contextmanager
 def running(
-    peer: Peer, folder: Path, upstream: Sequence[str], cores: frozenset[int] = PROXY_CORES
+    peer: Peer,
+    folder: Path,
+    upstream: Sequence[str],
+    cores: frozenset[int] | None = None,
+    *,
+    front: Front = PLAIN,
 ) -> Iterator[Running]:
-    """A peer before this upstream, until the end of the block."""
+    """A peer before this upstream, until the end of the block; on `cores`, or one per worker."""
     folder.mkdir(parents=True)
-    place = Place(folder, free_port(), upstream)
+    place = Place(folder, free_port(), upstream, front)
+    if cores is None:
+        cores = proxy_cores(front.workers)
     with listening(peer.launch(place), place.port, cores, folder) as process:
-        yield Running(peer, place.port, process)
+        yield Running(peer, place, process)

@@ -5,12 +5,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from benchmarks.peers.builds import CHECKOUT, OURS
+from benchmarks.peers.certificate import Files, put_into
 from benchmarks.peers.peer import Peer, Place
 from benchmarks.peers.tools import TOOLS
 from benchmarks.processes import Launch
@@ -20,6 +21,10 @@ EVERYTHING_ON: Final = CHECKOUT / "benchmarks" / "conf" / "everything.yaml"
 
 _OF_THE_COMMAND: Final = re.compile(
     "TOOLPROXY_.*|HOST|PORT|REGISTRY_PATH|POLL_INTERVAL|HEALTH_CHECK_INTERVAL"
+)
+_ROUTES: Final = (
+    "{match: {prefix: /api/}, to: bench, rewrite: /}",
+    "{match: {prefix: /ws/}, to: bench, rewrite: /}",
 )
 _SERVER: Final = """\
   - namespace: {namespace}
@@ -53,13 +58,21 @@ def registry(
     return 'version: "1.0"\nservers:\n' + "".join(rows)
 
 
-def sidecar(home: Path, port: int, registry_path: Path, *more: str) -> Launch:
+def sidecar(home: Path, registry_path: Path, *more: str, conf: Path = EVERYTHING_ON) -> Launch:
     """The command, with the code that lies in `home`."""
-    command = [sys.executable, "-m", "proxy", "run", "-c", str(EVERYTHING_ON)]
-    command += ["--listen", f"127.0.0.1:{port}", "--registry", str(registry_path), *more]
+    command = [sys.executable, "-m", "proxy", "run", "-c", str(conf)]
+    command += ["--registry", str(registry_path), *more]
     inherited = {k: v for k, v in os.environ.items() if not _OF_THE_COMMAND.fullmatch(k)}
     # It runs where its registry lies, so that what it keeps goes when the round is over.
     return Launch(command, {**inherited, "PYTHONPATH": str(home)}, registry_path.absolute().parent)
+
+
+def many_routes() -> list[str]:
+    """1 000, as an application grown over years has them: exact paths, prefixes, with hosts."""
+    exact = [f"{{match: {{exact: /page{n:03}}}, to: bench}}" for n in range(400)]
+    prefix = [f"{{match: {{prefix: /part{n:03}/}}, to: bench, rewrite: /}}" for n in range(400)]
+    host = [f"{{match: {{host: h{n:03}.example, prefix: /}}, to: bench}}" for n in range(200)]
+    return [*exact, *prefix, *host]
 
 
 def every_tool() -> dict[str, list[str]]:
@@ -87,9 +100,10 @@ class Setup:
     tool_keys: str = ""
     flags: Sequence[str] = ()
     journal: bool = False  # every event is written to a file, too
+    routes: Sequence[str] = ()  # of which none is ever called
 
     def version(self) -> str:
-        command, environment, folder = sidecar(self.home(), 0, Path("-"))
+        command, environment, folder = sidecar(self.home(), Path("-"))
         said = subprocess.run(  # noqa: S603 - our own command
             [*command[:3], "--version"],
             env=environment,
@@ -106,7 +120,29 @@ class Setup:
         flags = list(self.flags)
         if self.journal:
             flags += ["--set", f"events.journal={place.folder / 'events.jsonl'}"]
-        return sidecar(self.home(), place.port, path, *flags)
+        conf = place.folder / "proxy.yaml"
+        settings = "".join(f"{line}\n" for line in _settings(place, self.routes))
+        conf.write_text(EVERYTHING_ON.read_text() + settings)
+        return sidecar(self.home(), path, *flags, conf=conf)
+
+
+def _settings(place: Place, routes: Sequence[str]) -> Iterator[str]:
+    """What is added to everything: how it stands towards its callers."""
+    files = put_into(place.folder) if place.front.tls else None
+    yield f"listen: {listener(place.port, files)}"
+    if place.front.workers > 1:  # the key is younger than some sources that are measured
+        yield f"workers: {place.front.workers}"
+    if routes := [*routes, *(_ROUTES if place.front.routed else ())]:
+        yield "routes:"
+        yield from (f"  - {each}" for each in routes)
+
+
+def listener(port: int, certificate: Files | None = None) -> str:
+    """An item of `listen`."""
+    if certificate is None:
+        return f"127.0.0.1:{port}"
+    files = f"cert: {certificate.chain}, key: {certificate.key}"
+    return f'{{address: 127.0.0.1:{port}, tls: {{{files}, min_version: "1.3"}}}}'
 
 
 _APART: Final = (
@@ -132,6 +168,9 @@ _KEYED_SETUP: Final = Setup(
     servers=ten_tools,
     endpoints=1,
     flags=(*_CALLS_ONLY, "--set", _ASKED),
+)
+_ROUTES_SETUP: Final = Setup(
+    home=OURS.best_home, servers=ten_tools, endpoints=1, flags=_CALLS_ONLY, routes=many_routes()
 )
 _MANY_SETUP: Final = Setup(home=OURS.best_home, servers=many_tools, endpoints=1, flags=_CALLS_ONLY)
 
@@ -193,4 +232,15 @@ KEYED: Final = Peer(
     missing=lambda: None,
     version=_KEYED_SETUP.version,
     launch=_KEYED_SETUP.launch,
+)
+MANY_ROUTES: Final = Peer(
+    key="routes1000",
+    kin="toolproxy",
+    title="toolproxy, 1 000 routes",
+    colour="#5b8c5a",
+    apart="as with 10 tools, and 1 000 routes are configured (400 exact paths, 400 prefixes, 200"
+    " hosts), none of which is called",
+    missing=lambda: None,
+    version=_ROUTES_SETUP.version,
+    launch=_ROUTES_SETUP.launch,
 )

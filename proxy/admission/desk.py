@@ -1,7 +1,8 @@
 """The desk: who is it that sends these fields?
 
-Knows the two credentials, API keys and tokens, and how they go together. Knows nothing of what
-anybody wants to call.
+Knows the credentials (API keys, certificates, tokens) and how they go together: a key or else a
+certificate says which application it is, a token for whom it speaks. Knows nothing of what anybody
+wants to call.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,13 +11,15 @@ from typing import Final, Protocol
 from proxy import errors
 from proxy.admission.claims import Claims, RefusedTokenError
 from proxy.admission.keys import ApiKeys
-from proxy.config.access import ApiKey, Auth
+from proxy.config.access import ApiKey, Auth, CertificateHolder
 from proxy.policy.grants import Visitor
+from proxy.wire.forwarding import Certificate
 
 _FOREVER: Final = float("inf")
 _REMEMBERED_S: Final = 60.0  # then a token is looked at again: its key may have been withdrawn
 _API_KEY: Final = b"x-api-key"
 _AUTHORIZATION: Final = b"authorization"
+_NOTHING: Final = frozenset[bytes]()
 _AS_KEY: Final = frozenset({_API_KEY})
 _AS_TOKEN: Final = frozenset({_AUTHORIZATION})
 _BEARER: Final = b"bearer"
@@ -55,6 +58,9 @@ class Desk:
             for each in auth.api_keys
             for fields in (_AS_KEY, _AS_TOKEN, _AS_KEY | _AS_TOKEN)
         }
+        holders = [(each, _application(each, _NOTHING)) for each in auth.certificates]
+        self._by_subject = {each.subject.encode(): who for each, who in holders if each.subject}
+        self._by_name = {each.san.encode(): who for each, who in holders if each.san}
 
     def __repr__(self) -> str:
         return f"<Desk {self.keys!r}>"
@@ -63,34 +69,46 @@ class Desk:
         """Are the credentials the same ones, not only the words for where they are?"""
         return self.keys == other.keys and self.tokens is other.tokens
 
-    def at_once(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float] | None:
+    def at_once(
+        self, noted: Mapping[bytes, bytes], now: float, certificate: Certificate | None
+    ) -> tuple[Visitor, float] | None:
         """Who it is, and until when (by the clock of `now`); None if that has to be found out.
 
         Raises `UnauthenticatedError`.
         """
         token = _token(noted) if self.tokens is not None else None
+        application = self._application(noted, certificate)
         if token is None or self.tokens is None:
-            return self._seen(noted, None, now)
+            return self._seen(application, None, now)
         claims = self.tokens.remembered(token)
-        return None if claims is None else self._seen(noted, claims, now)
+        return None if claims is None else self._seen(application, claims, now)
 
-    async def identify(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float]:
+    async def identify(
+        self, noted: Mapping[bytes, bytes], now: float, certificate: Certificate | None
+    ) -> tuple[Visitor, float]:
         """The same, waiting for keys where they have to be fetched."""
         token = _token(noted) if self.tokens is not None else None
         if token is None or self.tokens is None:
-            return self._seen(noted, None, now)
+            return self._seen(self._application(noted, certificate), None, now)
         try:
             claims = await self.tokens.verify(token)
         except RefusedTokenError as error:
             raise _refused(error.reason, invalid=True) from None
-        return self._seen(noted, claims, now)
+        return self._seen(self._application(noted, certificate), claims, now)
+
+    def _application(
+        self, noted: Mapping[bytes, bytes], certificate: Certificate | None
+    ) -> Visitor | None:
+        by_key, by_certificate = self._by_key(noted), self._by_certificate(certificate)
+        if "key" in self._required and by_key is None:
+            raise _refused("an API key is required, and none was sent")
+        if "certificate" in self._required and by_certificate is None:
+            raise _refused("a client certificate is required, and none that is known was shown")
+        return by_certificate if by_key is None else by_key
 
     def _seen(
-        self, noted: Mapping[bytes, bytes], claims: Claims | None, now: float
+        self, visitor: Visitor | None, claims: Claims | None, now: float
     ) -> tuple[Visitor, float]:
-        visitor = self._by_key(noted)
-        if "key" in self._required and visitor is None:
-            raise _refused("an API key is required, and none was sent")
         if "jwt" in self._required and claims is None:
             raise _refused("a token is required, and none was sent")
         if claims is None:
@@ -113,6 +131,16 @@ class Desk:
             name, fields = self._known(noted[_API_KEY]).name, fields | _AS_KEY
         return self._visitors[name, fields] if name else None
 
+    def _by_certificate(self, certificate: Certificate | None) -> Visitor | None:
+        if certificate is None:
+            return None
+        found = self._by_subject.get(certificate.subject)
+        if found is None and self._by_name:
+            found = next(
+                (who for name, who in self._by_name.items() if name in certificate.names), None
+            )
+        return found
+
     def _known(self, shown: bytes) -> ApiKey:
         key = self.keys.find(shown)
         if key is None:
@@ -120,7 +148,7 @@ class Desk:
         return key
 
 
-def _application(key: ApiKey, fields: frozenset[bytes]) -> Visitor:
+def _application(key: ApiKey | CertificateHolder, fields: frozenset[bytes]) -> Visitor:
     return Visitor(
         key.name,
         allow=key.allow,

@@ -70,6 +70,14 @@ class Rates:
             raise counter.refusal(now)
         return counter.fields(bucket.take(now), now)
 
+    def decide(self, limits: tuple[Limit, ...], now: float) -> Verdict:
+        """As `take`, for somebody who will `settle` it."""
+        counters = self._counters_of(limits, now)
+        admitted = not any(counter.bucket.wait_s(now) for counter in counters)
+        for counter in counters if admitted else ():
+            counter.bucket.take(now)
+        return Verdict(admitted, tuple([counter.bucket.used(now) for counter in counters]))
+
     def settle(self, limits: tuple[Limit, ...], verdict: Verdict, now: float) -> bytes:
         """As `take`, when it was decided elsewhere: remembers what was said there."""
         counters = self._counters_of(limits, now)

@@ -124,14 +124,23 @@ class SharedRates:
 
     async def take(self, limits: tuple[Limit, ...], now: float) -> bytes:
         """As `Rates.take`, within `within_s`; `now` is for counting alone."""
-        if self._is_here and limits and len(self._waiting) < _WAITING_MOST:
-            question = _Question(limits)
-            self._waiting.append(question)
-            self._wanted.set()
-            verdict = await question.verdict
-            if verdict is not None:
-                return self._local.settle(limits, verdict, now)
-        return self._local.take(limits, now)
+        verdict = await self._ask(limits) if limits else None
+        if verdict is None:
+            return self._local.take(limits, now)
+        return self._local.settle(limits, verdict, now)
+
+    async def decide(self, limits: tuple[Limit, ...], now: float) -> Verdict:
+        """The same, for somebody who will `settle` it."""
+        verdict = await self._ask(limits)
+        return self._local.decide(limits, now) if verdict is None else verdict
+
+    async def _ask(self, limits: tuple[Limit, ...]) -> Verdict | None:
+        if not self._is_here or len(self._waiting) >= _WAITING_MOST:
+            return None
+        question = _Question(limits)
+        self._waiting.append(question)
+        self._wanted.set()
+        return await question.verdict
 
     def sweep(self, now: float) -> None:
         """As `Rates.sweep`; what is in Redis expires."""

@@ -9,12 +9,12 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from time import monotonic, time  # noqa: TID251 - tokens speak of dates
-from typing import Final
+from typing import Final, Protocol
 
 from proxy import errors
 from proxy.admission.desk import Desk, Verifier
 from proxy.admission.opa import Opa, Question
-from proxy.admission.rates import Limit, Rates
+from proxy.admission.rates import Limit, Rates, Verdict
 from proxy.admission.shared_rates import SharedRates
 from proxy.config.settings import Settings
 from proxy.events.bus_link import BusUnavailableError
@@ -32,13 +32,28 @@ class AdmissionError(Exception):
     """Something that the settings name can't be had."""
 
 
+class Together(Protocol):
+    """Where calls are counted together with those of others."""
+
+    async def take(self, limits: tuple[Limit, ...], now: float) -> bytes: ...
+
+    def sweep(self, now: float) -> None: ...
+
+
 class Admission:
     """Who may call what, and how often, by the settings."""
 
     def __init__(
-        self, settings: Settings, environ: Mapping[str, str], before: "Admission | None" = None
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        before: "Admission | None" = None,
+        together: Together | None = None,
     ) -> None:
-        """Raises `AdmissionError`."""
+        """Count `together` with others of this sidecar, if there are any: they know of Redis.
+
+        Raises `AdmissionError`.
+        """
         self.settings = settings
         self._calendar = Calendar()
         self._counting: asyncio.Task[None] | None = None
@@ -49,13 +64,14 @@ class Admission:
             self.tokens = self._next_tokens(before)
             self.desk = desk = Desk(settings.auth, environ, self.tokens, time)
             self.opa = self._next_opa(before)
-            self.shared = self._next_shared(before)
+            self.shared = self._next_shared(before) if together is None else None
         except (BusUnavailableError, ValueError) as error:
             raise AdmissionError(str(error)) from None
         self.at_once = desk.at_once
         self.identify = desk.identify
         self.asks_who = settings.auth.on
-        self.counts_together = self.shared is not None
+        self._together = self.shared if together is None else together
+        self.counts_together = self._together is not None
 
     def __repr__(self) -> str:
         return f"<Admission {'asks who calls' if self.asks_who else 'open'}>"
@@ -136,9 +152,16 @@ class Admission:
         return self.rates.take(limits, monotonic())
 
     async def take_together(self, limits: tuple[Limit, ...]) -> bytes:
-        if self.shared is None:
+        if self._together is None:
             return self.take(limits)
-        return await self.shared.take(limits, monotonic())
+        return await self._together.take(limits, monotonic())
+
+    async def decide(self, calls: list[tuple[Limit, ...]]) -> list[Verdict]:
+        """The same for calls of another process of this sidecar, which will settle them."""
+        now, shared = monotonic(), self.shared
+        if shared is None:
+            return [self.rates.decide(limits, now) for limits in calls]
+        return list(await asyncio.gather(*(shared.decide(limits, now) for limits in calls)))
 
     def _find_limits(self, visitor: Visitor, address: bytes, route: Route) -> Iterator[Limit]:
         spec, each = route.server.spec, self.settings.rate.caller
@@ -158,7 +181,7 @@ class Admission:
 
     def sweep(self) -> None:
         """Let go of what nobody needs any more."""
-        self.rates.sweep(monotonic())
+        (self._together or self.rates).sweep(monotonic())
 
     # --- from one reading of the settings to the next ---
 

@@ -4,6 +4,7 @@ Knows shapes and defaults. Does not know what a secret is, nor who comes with on
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 from msgspec import Struct, field
@@ -53,6 +54,13 @@ def _allowed(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _certified(value: object) -> str:
+    name = text(value)
+    if not name.isascii() or not name.isprintable():
+        raise ValueError("expected a name as RFC 4514 writes it: other letters as \\C3\\A9")
+    return name
+
+
 def _path(value: object) -> str:
     path = text(value)
     if not re.fullmatch(r"/[!-~]*", path) or "?" in path or "#" in path:
@@ -92,6 +100,26 @@ class ApiKey(Struct, frozen=True, kw_only=True):
             raise UnfitError("expected sha256 or key, and not both", key="sha256")
 
 
+class CertificateHolder(Struct, frozen=True, kw_only=True):
+    """An application that is known by the certificate of its connection, and what it may do.
+
+    `subject` is the whole name, as in `CN=billing,O=example` (RFC 4514); `san` is one of the other
+    names: a DNS name, a URI, an e-mail or an IP address. One of the two is given.
+    """
+
+    name: Annotated[str, _name]
+    subject: Annotated[str, _certified] = ""
+    san: Annotated[str, _certified] = ""
+    allow: Annotated[tuple[str, ...], _allowed] = ("*",)
+    teams: Names = ()
+    rate: PerTime | None = None
+    admin: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.subject) == bool(self.san):
+            raise UnfitError("expected subject or san, and not both", key="subject")
+
+
 class Jwt(Struct, frozen=True, kw_only=True):
     """Whose tokens are believed, and what in them says who somebody is."""
 
@@ -111,16 +139,23 @@ class Jwt(Struct, frozen=True, kw_only=True):
 
 
 class Auth(Struct, frozen=True, kw_only=True):
-    """Who may come in; with neither keys nor tokens, anybody."""
+    """Who may come in; with neither keys, certificates nor tokens, anybody."""
 
     api_keys: tuple[ApiKey, ...] = ()
+    certificates: tuple[CertificateHolder, ...] = ()
     jwt: Jwt | None = None
-    require: tuple[Literal["key", "jwt"], ...] = ()  # none: one of them is enough
+    # None: one of them is enough.
+    require: tuple[Literal["key", "jwt", "certificate"], ...] = ()
 
     def __post_init__(self) -> None:
-        names = [each.name for each in self.api_keys]
-        if len(set(names)) < len(names):
+        if _repeated(each.name for each in self.api_keys):
             raise UnfitError("two keys have the same name", key="api_keys")
+        if _repeated(each.name for each in self.certificates):
+            raise UnfitError("two certificates have the same name", key="certificates")
+        if _repeated((each.subject, each.san) for each in self.certificates):
+            raise UnfitError("two applications have the same certificate", key="certificates")
+        if "certificate" in self.require and not self.certificates:
+            raise UnfitError("certificate is required, but certificates has none", key="require")
         if "key" in self.require and not self.api_keys:
             raise UnfitError("key is required, but api_keys has none", key="require")
         if "jwt" in self.require and self.jwt is None:
@@ -128,7 +163,12 @@ class Auth(Struct, frozen=True, kw_only=True):
 
     @property
     def on(self) -> bool:
-        return bool(self.api_keys) or self.jwt is not None
+        return bool(self.api_keys or self.certificates) or self.jwt is not None
+
+
+def _repeated(values: Iterable[object]) -> bool:
+    listed = list(values)
+    return len(set(listed)) < len(listed)
 
 
 class Opa(Struct, frozen=True, kw_only=True):

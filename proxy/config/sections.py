@@ -25,9 +25,7 @@ from proxy.config.shape import (
     whole,
 )
 
-_MAX_PORT: Final = 65535
 _VISIBLE: Final = re.compile(r"[!-~]+")
-_LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
 _HTTP_URL: Final = re.compile(r"https?://[!-~]+")
 _REDIS_URL: Final = re.compile(r"(rediss?|unix)://[!-~]+")
 _SOURCE_URL: Final = re.compile(r"(https?|rediss?)://[!-~]+")
@@ -106,38 +104,6 @@ def _source_url(value: object) -> str:
     if not _SOURCE_URL.fullmatch(url):
         raise ValueError("expected https://…, or redis://host:6379/0/key")
     return url
-
-
-class Listen(Struct, frozen=True):
-    """Where callers come in; port 0 takes any free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def listen_of(value: object) -> Listen:
-    match = _LISTEN.fullmatch(text(value))
-    if match is None:
-        raise ValueError("expected host:port, as in 0.0.0.0:8080 or [::1]:8080")
-    six, host, port = match.groups()
-    if int(port) > _MAX_PORT:
-        raise ValueError(f"a port is at most {_MAX_PORT}")
-    if six is not None:
-        try:
-            ipaddress.IPv6Address(six)
-        except ValueError:
-            raise ValueError("expected an IPv6 address between the brackets") from None
-    return Listen(six or host, int(port))
-
-
-def admin_of(value: object) -> Listen | None:
-    """Where the operator comes in; `true` is the usual place, empty or `false` is nowhere."""
-    if value in {"", False}:
-        return None
-    return listen_of("127.0.0.1:9901" if value is True else value)
 
 
 def _profile(value: object) -> str:

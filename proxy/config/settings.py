@@ -3,6 +3,7 @@
 Knows every key, its default and its type. Does not know what anybody does with it.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,35 +22,58 @@ from proxy.config.document import (
     Problem,
     read_document,
 )
+from proxy.config.listeners import (
+    Admin,
+    Listener,
+    Listeners,
+    Tcp,
+    Workers,
+    first_tcp,
+    is_unix,
+    tcp_of,
+)
+from proxy.config.routes import Routes
 from proxy.config.sections import (
     Cors,
     Events,
     Limits,
-    Listen,
     Names,
     RegistrySettings,
     Secrets,
     Tracing,
     Upstreams,
-    admin_of,
     each,
     file_path,
-    listen_of,
     network,
     or_nothing,
 )
-from proxy.config.shape import PlainMapping, PositiveSeconds, Seconds, fit, kind_of
+from proxy.config.shape import (
+    PlainMapping,
+    PositiveSeconds,
+    Seconds,
+    UnfitError,
+    fit,
+    kind_of,
+)
 
 
 class SettingsError(FindingsError):
     """The settings cannot be used; one line for each thing that is wrong."""
 
 
+_EVERYWHERE: Final = Tcp("0.0.0.0", 8080)  # noqa: S104 - a sidecar serves its pod
+
+
+_EVERYBODYS: Final = frozenset({"/events", "/health", "/livez", "/readyz", "/tools"})
+_OPERATORS: Final = frozenset({"/", "/metrics", "/registry"})
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All that an operator may set, with what holds when nothing is said."""
 
-    listen: Annotated[Listen, listen_of] = Listen("0.0.0.0", 8080)  # noqa: S104  # a sidecar serves its pod
-    admin: Annotated[Listen | None, admin_of] = None
+    listen: Listeners = (Listener(address=_EVERYWHERE),)
+    admin: Admin = None
+    workers: Workers = 1  # 0: one for each core
     registry: RegistrySettings = RegistrySettings()
     health_check_interval_s: PositiveSeconds = field(name="health_check_interval", default=60.0)
     defaults: PlainMapping = field(default_factory=dict)
@@ -60,6 +84,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     allowed_hosts: Names = ()  # empty: any
     trusted_proxies: Annotated[tuple[str, ...], each(network)] = ()
     cors: Cors = Cors()
+    routes: Routes = ()
+    merge_slashes: bool = False
+    dot_segments: Literal["reject", "resolve"] = "reject"
     secrets: Secrets = Secrets()
     upstreams: Upstreams = Upstreams()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -74,13 +101,44 @@ class Settings(Struct, frozen=True, kw_only=True):
     drain_delay_s: Seconds = field(name="drain_delay", default=0.0)
     drain_timeout_s: Seconds = field(name="drain_timeout", default=25.0)
 
-    @property
-    def host(self) -> str:
-        return self.listen.host
+    def __post_init__(self) -> None:
+        asks = any(each.tls is not None and each.tls.client_ca for each in self.listen)
+        if self.auth.certificates and not asks:
+            raise UnfitError("nobody is asked for one: no listener has tls.client_ca", key="auth")
 
     @property
-    def port(self) -> int:
-        return self.listen.port
+    def workers_wanted(self) -> int:
+        """How many carry calls: as said, or one for each core that we may use."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Of all listeners; none where they are not known before a start."""
+        addresses = [listener.address for _, listener in self.listeners]
+        ports = frozenset(each.port if isinstance(each, Tcp) else 0 for each in addresses)
+        return ports if all(ports) else frozenset()
+
+    @property
+    def kept_paths(self) -> frozenset[str]:
+        """What no listener leaves to routes, of the paths that people give to routes."""
+        public = [listener for _, listener in self.listeners if listener.serves != "admin"]
+        if any(listener.serves == "routes" for listener in public):
+            return frozenset()
+        return _EVERYBODYS if self.operators_apart else _EVERYBODYS | _OPERATORS
+
+    @property
+    def listeners(self) -> tuple[tuple[str, Listener], ...]:
+        """All of them, each with its key."""
+        alone = len(self.listen) == 1
+        named = [("listen" if alone else f"listen[{at}]", it) for at, it in enumerate(self.listen)]
+        if self.admin is not None:
+            named.append(("admin", Listener(address=self.admin, serves="admin")))
+        return tuple(named)
+
+    @property
+    def operators_apart(self) -> bool:
+        """Have operators a listener of their own?"""
+        return any(listener.serves == "admin" for _, listener in self.listeners)
 
 
 def load_settings(
@@ -96,7 +154,8 @@ def load_settings(
         wrong = Problem((), "BAD_TYPE", f"expected a mapping of settings, got {kind_of(root)}")
         raise SettingsError(document.report([wrong]))
     origins: dict[Path, tuple[str, str]] = {}
-    for key, value, origin in (*_from_environment(environ, root), *_from_flags(flags)):
+    for said, value, origin in (*_from_environment(environ, root), *_from_flags(flags)):
+        key = _aimed(root, said, value)
         origins[key] = origin
         root = _with(root, key, value)
     settings, problems = fit(Settings, root)
@@ -132,19 +191,29 @@ def _from_environment(environ: Mapping[str, str], root: dict[str, object]) -> It
             yield key, said[name], ("environment", name)
     if "HOST" in said or "PORT" in said:
         name = "PORT" if "PORT" in said else "HOST"
-        yield ("listen",), _relisten(root, said), ("environment", name)
+        yield _LISTEN, _relisten(root, said), ("environment", name)
     for name, value in sorted(said.items()):
         if name.startswith(_PREFIX) and not _LINK.fullmatch(f"{name}={value}"):
             key = tuple(name.removeprefix(_PREFIX).lower().split("__"))
             yield key, _parsed(value), ("environment", name)
 
 
-def _relisten(root: dict[str, object], said: Mapping[str, str]) -> str:
+def _aimed(root: Mapping[str, object], key: Path, value: object) -> Path:
+    """A plain address given from outside is that of the first TCP listener; the others stay."""
+    if key == _LISTEN and isinstance(value, str) and not is_unix(value):
+        return (*_LISTEN, *first_tcp(root.get("listen")))
+    return key
+
+
+def _relisten(root: Mapping[str, object], said: Mapping[str, str]) -> str:
     """The address of the file, with the parts that the environment replaces."""
+    written = root.get("listen")
     try:
-        before = listen_of(root.get("listen") or str(Settings().listen))
-    except (TypeError, ValueError):
-        before = Settings().listen
+        for step in first_tcp(written):
+            written = written[step]  # type: ignore[index]  # `first_tcp` has been there
+        before = tcp_of(written or str(_EVERYWHERE))
+    except (LookupError, TypeError, ValueError):
+        before = _EVERYWHERE
     host = said.get("HOST", before.host).strip("[]")
     port = said.get("PORT", before.port)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -169,16 +238,19 @@ def _with(root: object, key: Path, value: object) -> Any:
     """The mapping with one value put in, on the way down replacing what is no mapping."""
     if not key:
         return value
+    if isinstance(root, list) and isinstance(key[0], int):
+        before, behind = root[: key[0]], root[key[0] :]
+        return [*before, _with(behind[0] if behind else None, key[1:], value), *behind[1:]]
     mapping = root if isinstance(root, dict) else {}
     return {**mapping, key[0]: _with(mapping.get(key[0]), key[1:], value)}
 
 
 def _emptied(auth: object) -> list[Problem]:
     """No keys at all are likelier a template that came out empty than a wish to let all in."""
-    if isinstance(auth, dict) and auth.get("api_keys") == [] and not auth.get("jwt"):
-        why = "an empty list would let anybody call; leave the key out if that is meant"
-        return [Problem(("auth", "api_keys"), "BAD_VALUE", why)]
-    return []
+    if not isinstance(auth, dict) or any(auth.get(key) for key in _CREDENTIALS):
+        return []
+    why = "an empty list would let anybody call; leave the key out if that is meant"
+    return [Problem(("auth", key), "BAD_VALUE", why) for key in _CREDENTIALS if auth.get(key) == []]
 
 
 def _findings(
@@ -209,6 +281,8 @@ def _upwards(path: Path) -> Iterator[Path]:
     return (path[:end] for end in range(len(path), 0, -1))
 
 
+_LISTEN: Final = ("listen",)
+_CREDENTIALS: Final = ("api_keys", "certificates", "jwt")
 _PREFIX: Final = "TOOLPROXY_"
 _LEGACY: Final[dict[str, Path]] = {
     "REGISTRY_PATH": ("registry", "path"),

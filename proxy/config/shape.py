@@ -9,7 +9,7 @@ of its own). A null stands for "not said": the default holds.
 
 import difflib
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
@@ -30,6 +30,14 @@ class UnfitError(ValueError):
         super().__init__(message)
         self.code = code
         self.key = key
+
+
+class UnfitPartsError(ValueError):
+    """Parts of a value will not do: problems, with their paths from the value on."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__()
+        self.problems = tuple(problems)
 
 
 class Fit(NamedTuple):
@@ -122,6 +130,10 @@ class _Reading:
         self._fail((*path, key), "UNKNOWN_KEY", f"unknown key{hint}", self._unknown)
 
     def _blame(self, error: Exception, path: Path) -> None:
+        if isinstance(error, UnfitPartsError):
+            for part in error.problems:
+                self._fail((*path, *part.path), part.code, part.message, part.severity)
+            return
         code = "BAD_TYPE" if isinstance(error, TypeError) else getattr(error, "code", "BAD_VALUE")
         key = getattr(error, "key", "")
         self._fail((*path, key) if key else path, code, str(error))
@@ -212,7 +224,8 @@ def one_of(*words: str) -> Callable[[object], str]:
             return value
         hint = did_you_mean(value, words) if isinstance(value, str) else ""
         error = ValueError if isinstance(value, str) else TypeError
-        raise error(f"expected one of {', '.join(words)}{hint or f', got {kind_of(value)}'}")
+        offered = ", ".join(word for word in words if word)
+        raise error(f"expected one of {offered}{hint or f', got {kind_of(value)}'}")
 
     return read
 

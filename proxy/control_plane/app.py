@@ -64,10 +64,11 @@ def application(surfaces: Surfaces, audience: Audience) -> web.Application:
         middlewares=[_problems(surfaces.instance), visits(audience, surfaces.desk)]
     )
     app.on_response_prepare.append(_finish(surfaces))
-    health.add_routes(app, surfaces.registrar, surfaces.draining, surfaces.problems)
+    elsewhere = surfaces.metrics.elsewhere
+    health.add_routes(app, surfaces.registrar, surfaces.draining, surfaces.problems, elsewhere)
     listed = catalog.Catalog(surfaces.registry)
     catalog.add_routes(app, listed)
-    sark.add_routes(app, listed)
+    sark.add_routes(app, listed, elsewhere)
     upstreams = UpstreamDocuments(surfaces.registry, surfaces.tls)
     capabilities.add_routes(app, listed, upstreams, surfaces.settings)
     scrape.add_routes(app, surfaces.metrics)

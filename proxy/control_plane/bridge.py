@@ -11,10 +11,9 @@ from random import getrandbits
 from time import monotonic
 from typing import Final, Protocol
 
-from aiohttp import web
-
 from proxy import errors
-from proxy.control_plane.inner import InMemoryTransport, Stream
+from proxy.control_plane.inner import Inner, Stream
+from proxy.control_plane.owned import Owned
 from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.fields import READ, WITHHELD, combined
 from proxy.wire.forwarding import Caller
@@ -69,17 +68,26 @@ class Connection(Protocol):
 
 
 class Bridge:
-    """The control plane as the door sees it (see `data_plane.door.ControlPlane`)."""
+    """The control plane as the door sees it (see `data_plane.door.ControlPlane`).
+
+    `inner` makes the inner end of a session: aiohttp in this process, or the way to another.
+    """
 
     def __init__(
         self,
-        server: web.Server,
+        inner: "Callable[[Session], Inner]",
         publish: Callable[[ExchangeRecord], None],
         instance: str,
+        owned: Owned,
     ) -> None:
-        self.server = server
+        self.owned = owned
+        self.inner = inner
         self.publish = publish
         self.instance = instance
+
+    def has(self, path: bytes) -> bool:
+        """Is the path one of its own?"""
+        return self.owned.has(path)
 
     def open(self, connection: Connection) -> "Session":
         return Session(self, connection)
@@ -91,12 +99,12 @@ class Session:
     def __init__(self, bridge: Bridge, connection: Connection) -> None:
         self.bridge = bridge
         self.connection = connection
-        self.inner: InMemoryTransport | None = None
+        self.inner: Inner | None = None
         self.current: BridgedExchange | None = None
 
     def handler(self, head: RequestHead) -> "BridgedExchange":
         if self.inner is None:
-            self.inner = InMemoryTransport(self, self.bridge.server())
+            self.inner = self.bridge.inner(self)
         self.current = BridgedExchange(self, head)
         return self.current
 
@@ -115,6 +123,13 @@ class Session:
         self.connection.last()
         if self.current is not None:
             self.current.ended()
+        self.close()
+
+    def refuse(self, error: errors.ProxyError) -> None:
+        """Nobody is there to answer, or to go on with it."""
+        if self.current is not None:
+            self.current.refused(error)
+            self.connection.last()
         self.close()
 
     def take_over(self) -> Stream:
@@ -228,6 +243,12 @@ class BridgedExchange:
         self._connection.last()
         parts = problem(error, self._session.bridge.instance, self._trace)
         self._record.response_bytes = self._connection.send_problem(parts)
+
+    def refused(self, error: errors.ProxyError) -> None:
+        """There will be no answer, or no more of it."""
+        if not self._over.done():
+            self._refuse(error)
+            self._finish()
 
     def _publish(self) -> None:
         record = self._record

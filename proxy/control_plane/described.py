@@ -141,7 +141,7 @@ def features_of(settings: Settings, *, passthrough: bool, rated: bool) -> dict[s
         or settings.rate.caller is not None
         or any(key.rate is not None for key in auth.api_keys),
         "shared_rate_limits": bool(settings.rate.redis),
-        "admin_listener": settings.admin is not None,
+        "admin_listener": settings.operators_apart,
         "cors": bool(settings.cors.origins),
         "event_journal": bool(events.journal),
         "event_tail": bool(events.tail),

@@ -13,10 +13,10 @@ from proxy import errors
 from proxy.control_plane.slices import answer_list
 from proxy.control_plane.visitors import visitor_of
 from proxy.generations.registrar import Registrar
-from proxy.policy.circuit import Circuit
 from proxy.policy.health import aggregate
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
+from proxy.telemetry.elsewhere import ACTIVE, ENDED, HOW_CALLS_END, IN_FLIGHT, QUEUED, Elsewhere
 
 _SLICE: Final = 100  # servers encoded at a time: about a millisecond
 
@@ -26,6 +26,7 @@ def add_routes(
     registrar: Registrar,
     draining: Callable[[], bool],
     problems: Callable[[], dict[str, str]],
+    elsewhere: Elsewhere,
 ) -> None:
     registry = registrar.live
 
@@ -42,10 +43,11 @@ def add_routes(
         }
         if not visitor_of(request).admin:
             return json_answer(summary)
+        await elsewhere.renew()
         start = orjson.dumps(summary)[:-1] + b',"servers":['
         moments = Moments(asyncio.get_running_loop().time())
         return await answer_list(
-            request, start, servers, lambda server: row(server.cluster, moments), _SLICE
+            request, start, servers, lambda server: row(server.cluster, moments, elsewhere), _SLICE
         )
 
     async def livez(_: web.Request) -> web.Response:
@@ -114,46 +116,58 @@ def written(epoch_s: float) -> str:
     return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def row(cluster: Cluster, moments: Moments) -> bytes:
+def row(cluster: Cluster, moments: Moments, elsewhere: Elsewhere) -> bytes:
     """One server as `/health` shows it."""
+    namespace = cluster.spec.namespace
     return orjson.dumps(
         {
-            "namespace": cluster.spec.namespace,
+            "namespace": namespace,
             "status": cluster.verdict.value,
             "usable": len(cluster.usable),
-            "in_flight": cluster.gate.busy,
-            "queued": cluster.queued,
+            "in_flight": cluster.gate.busy + int(elsewhere.number(IN_FLIGHT, namespace)),
+            "queued": cluster.queued + int(elsewhere.number(QUEUED, namespace)),
             "panics": cluster.panics,
-            "circuit": circuit_figures(cluster.circuit, moments),
-            "endpoints": [endpoint_figures(each, moments) for each in cluster.endpoints],
+            "circuit": circuit_figures(cluster, moments, elsewhere),
+            "endpoints": [endpoint_figures(each, moments, elsewhere) for each in cluster.endpoints],
         }
     )
 
 
-def circuit_figures(circuit: Circuit, moments: Moments) -> dict[str, object]:
+def circuit_figures(cluster: Cluster, moments: Moments, elsewhere: Elsewhere) -> dict[str, object]:
     """The contract's nine figures, and how long an open one will stay so."""
+    circuit, namespace = cluster.circuit, cluster.spec.namespace
+    failures, successes, abandoned = (
+        int(elsewhere.number(ENDED, namespace, how)) for how in HOW_CALLS_END
+    )
+    failures += circuit.total_failures
+    successes += circuit.total_successes
+    proved = failures + successes
     return {
         "state": circuit.state.value,
         "failure_count": circuit.failure_count,
         "success_count": circuit.success_count,
-        "total_calls": circuit.total_calls,
-        "total_failures": circuit.total_failures,
-        "total_successes": circuit.total_successes,
-        "failure_rate": circuit.failure_rate,
+        "total_calls": proved + circuit.abandoned + abandoned,
+        "total_failures": failures,
+        "total_successes": successes,
+        "failure_rate": failures / proved if proved else 0.0,
         "state_changes": circuit.state_changes,
         "last_failure_time": moments.written(circuit.last_failure_at),
         "retry_after_s": circuit.retry_after_s(moments.now),
     }
 
 
-def endpoint_figures(endpoint: Endpoint, moments: Moments) -> dict[str, object]:
+def endpoint_figures(
+    endpoint: Endpoint, moments: Moments, elsewhere: Elsewhere
+) -> dict[str, object]:
+    active = elsewhere.number(ACTIVE, endpoint.namespace, endpoint.url)
     return {
         "url": endpoint.shown,
         "weight": endpoint.address.weight,
+        "backup": endpoint.address.backup,
         "status": endpoint.verdict.value,
         "reason": endpoint.reason,
         "since": moments.written(endpoint.since),
         "usable": endpoint.usable,
         "ejected": endpoint.outlier.ejected,
-        "in_flight": endpoint.active,
+        "in_flight": endpoint.active + int(active),
     }

@@ -49,6 +49,29 @@ class Outer(Protocol):
     def failed(self, error: errors.ProxyError) -> None: ...
 
 
+class Inside(Protocol):
+    """Who takes bytes from the caller's side: aiohttp's protocol, or one like it."""
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
+
+class Inner(Protocol):
+    """The inner end of a session: what is fed goes to its `protocol`."""
+
+    @property
+    def protocol(self) -> Inside: ...
+
+    def lose(self) -> None:
+        """The caller is gone."""
+
+    def let_go(self) -> None:
+        """The answer is somebody else's from here on."""
+
+
 class Listener(Protocol):
     """Who wants to know when a stream takes no more, when it does again, and when it is over."""
 

@@ -21,6 +21,7 @@ from proxy.registry.snapshot import Snapshot
 from proxy.registry.tls import TlsContexts
 
 _JITTER: Final = 0.1
+_LOOK_S: Final = 1.0
 # Endpoints that came together are not probed together, first or later: a probe costs 0.3 ms.
 _FIRST_WITHIN_S: Final = 0.05
 _APART_S: Final = 0.002
@@ -82,6 +83,9 @@ class Prober:
         doubt = self._doubts[endpoint]
         await asyncio.sleep(first_after_s)
         while True:
+            if not endpoint.server.health.active:  # which a reload may change
+                await asyncio.sleep(_LOOK_S)
+                continue
             verdict, reason = await self._ask(endpoint)
             cluster.probed(endpoint, verdict, reason, self._loop.time())
             doubt.clear()

@@ -27,6 +27,7 @@ from proxy.control_plane.parameters import parameters_of, schema_of
 from proxy.control_plane.visitors import sees_server, visitor_of
 from proxy.policy.grants import Visitor
 from proxy.registry.snapshot import LiveServer, LiveTool
+from proxy.telemetry.elsewhere import Elsewhere
 
 MOST_ROWS: Final = 1_000
 _USUAL_ROWS: Final = 100
@@ -58,7 +59,7 @@ class Watch:
         return Moments(now, self._offset_s)
 
 
-def add_routes(app: web.Application, catalog: Catalog) -> None:
+def add_routes(app: web.Application, catalog: Catalog, elsewhere: Elsewhere) -> None:
     watch = Watch()
 
     async def servers(request: web.Request) -> web.StreamResponse:
@@ -67,7 +68,7 @@ def add_routes(app: web.Application, catalog: Catalog) -> None:
         seen = await order.servers(visitor)
 
         async def row(server: LiveServer) -> bytes:
-            return server_row(server, await order.count(visitor, server), moments)
+            return server_row(server, await order.count(visitor, server), moments, elsewhere)
 
         rows = seen[page.offset : page.offset + page.limit]
         start = _start("servers", page, len(seen), order)
@@ -79,7 +80,8 @@ def add_routes(app: web.Application, catalog: Catalog) -> None:
         found = order.table.servers.get(name.encode(errors="replace"))
         if found is None or not sees_server(visitor, found):
             raise errors.NamespaceNotFoundError(f"No server is called {name}; /health lists them")
-        body = server_row(found, await order.count(visitor, found), watch.moments())
+        tools_count = await order.count(visitor, found)
+        body = server_row(found, tools_count, watch.moments(), elsewhere)
         return await answer_kept(request, ETag(await tag_of([body])), [body])
 
     async def tools(request: web.Request) -> web.StreamResponse:
@@ -152,7 +154,9 @@ async def _answer(
     return await answer_kept(request, ETag(await tag_of(pieces)), pieces)
 
 
-def server_row(server: LiveServer, tools_count: int, moments: Moments) -> bytes:
+def server_row(
+    server: LiveServer, tools_count: int, moments: Moments, elsewhere: Elsewhere
+) -> bytes:
     """One server as SARK reads it."""
     spec, cluster = server.spec, server.cluster
     return encoded(
@@ -167,8 +171,8 @@ def server_row(server: LiveServer, tools_count: int, moments: Moments) -> bytes:
             "access_restrictions": spec.access_restrictions,
             "created_at": written(server.since.created_at),
             "updated_at": written(server.since.updated_at),
-            "circuit_breaker": circuit_figures(cluster.circuit, moments),
-            "endpoints": [endpoint_figures(each, moments) for each in cluster.endpoints],
+            "circuit_breaker": circuit_figures(cluster, moments, elsewhere),
+            "endpoints": [endpoint_figures(each, moments, elsewhere) for each in cluster.endpoints],
         }
     )
 

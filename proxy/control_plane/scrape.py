@@ -15,6 +15,7 @@ def add_routes(app: web.Application, metrics: Metrics) -> None:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         # The type carries a version and a charset, which aiohttp's own argument refuses.
         response = web.StreamResponse(headers={"Content-Type": content_type})
+        await metrics.elsewhere.renew()
         text = written(metrics.pieces(), cast("Encode", encode))
         return await answer_pieces(request, response, text)
 

@@ -16,6 +16,7 @@ from proxy.events.event import TOOL_INVOKED, Facts
 from proxy.policy.grants import ANYBODY, NOBODY, Visitor
 from proxy.registry.live import LiveRegistry
 from proxy.registry.snapshot import LiveServer, LiveTool
+from proxy.wire.forwarding import Certificate
 
 _VISITOR: Final = web.RequestKey("visitor", Visitor)
 _OPERATOR: Final = web.RequestKey("operator", bool)
@@ -41,9 +42,13 @@ class Desk(Protocol):
 
     asks_who: bool
 
-    def at_once(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float] | None: ...
+    def at_once(
+        self, noted: Mapping[bytes, bytes], now: float, certificate: Certificate | None
+    ) -> tuple[Visitor, float] | None: ...
 
-    async def identify(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float]: ...
+    async def identify(
+        self, noted: Mapping[bytes, bytes], now: float, certificate: Certificate | None
+    ) -> tuple[Visitor, float]: ...
 
 
 class Sight(NamedTuple):
@@ -114,7 +119,7 @@ def visits(audience: Audience, desk: Callable[[], Desk]) -> Middleware:
         if audience is Audience.OPERATORS:
             request[_OPERATOR] = request[_KNOWN] = True
             return await handler(request)
-        if audience is Audience.EVERYBODY_ELSE and _is_operators(path):
+        if not is_shown(audience, path):
             raise errors.ToolNotFoundError(f"{path} is served to operators, on the admin listener")
         visitor = ANYBODY
         if desk().asks_who:
@@ -131,6 +136,11 @@ def visits(audience: Audience, desk: Callable[[], Desk]) -> Middleware:
     return middleware
 
 
+def is_shown(audience: Audience, path: str) -> bool:
+    """Is there anything at this path for them?"""
+    return audience is not Audience.EVERYBODY_ELSE or not _is_operators(path)
+
+
 def _is_operators(path: str) -> bool:
     if path.startswith(_CALLERS_BELOW):
         return False
@@ -143,8 +153,10 @@ async def _identified(request: web.Request, desk: Desk, path: str) -> Visitor:
         for name in _CREDENTIALS
         if name in request.headers
     }
+    transport = request.transport
+    shown = None if transport is None else transport.get_extra_info("certificate")
     try:
-        found = desk.at_once(noted, 0.0) or await desk.identify(noted, 0.0)
+        found = desk.at_once(noted, 0.0, shown) or await desk.identify(noted, 0.0, shown)
     except errors.UnauthenticatedError:
         if path in _OPEN:
             return NOBODY

@@ -1,7 +1,8 @@
 """The same call again: was it made before, or is it being made right now?
 
 Waits for an equal call, gives its answer again, and keeps ours for who comes next. How long it is
-kept, and how many are, is `policy.repeats`'.
+kept, and how many are, is `policy.repeats`'. With a key, that holds for all processes of a sidecar;
+`coalesce` spares an upstream some load, and each process does that for itself.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from typing import Final, cast
 
 from proxy import errors
 from proxy.data_plane.carriage import REMEMBERED_BYTES, Carriage
-from proxy.data_plane.roles import Handler
+from proxy.data_plane.roles import Handler, Ledger
 from proxy.policy.repeats import Call, Kept, Mismatch
 from proxy.registry.snapshot import Route
 from proxy.wire.fields import one_visible
@@ -28,6 +29,7 @@ class Again(Carriage):
 
     # On the class, as there.
     _made: Call | None = None  # which equal ones may join
+    _claim: int = 0  # the same, where other processes may, too
     _elsewhere: bool = False  # does it wait for a policy, or an equal call?
     _given: bytes | None = None  # the body before somebody else changed it
     _hurried: bool = False  # has the upstream less time than the registry gives it?
@@ -44,19 +46,21 @@ class Again(Carriage):
         if not key:  # nobody has said that it is the same call, so it must be, in every field
             parts.append(self._head.lines)
         digest = hashlib.sha256(b"".join([b"%d:%b" % (len(it), it) for it in parts])).digest()
+        try:
+            if key and self._plane.ledger is not None:
+                return await self._join_elsewhere(self._plane.ledger, route, key, digest)
+            return await self._join_here(route, key, digest)
+        except Mismatch:
+            raise errors.IdempotencyMismatchError(
+                "This Idempotency-Key came with another call before; take a new one"
+            ) from None
+
+    async def _join_here(self, route: Route, key: bytes, digest: bytes) -> bool:
         repeats, scope = self._plane.repeats, self._scope(route)
         while True:
-            try:
-                begun = repeats.begin(scope, key or digest, digest, _now())
-            except Mismatch:
-                raise errors.IdempotencyMismatchError(
-                    "This Idempotency-Key came with another call before; take a new one"
-                ) from None
+            begun = repeats.begin(scope, key or digest, digest, _now())
             if begun is None and key:
-                raise errors.NoRoomError(
-                    "Too many calls with an Idempotency-Key are being made; come back later",
-                    retry_after_s=1,
-                )
+                raise _no_room()
             if begun is None:
                 return False
             call, first = begun
@@ -73,6 +77,22 @@ class Again(Carriage):
             if call.kept is not None:
                 self._answer_again(call.kept)
                 return True
+
+    async def _join_elsewhere(
+        self, ledger: Ledger, route: Route, key: bytes, digest: bytes
+    ) -> bool:
+        """The same, of all processes that carry calls."""
+        self._elsewhere = True
+        begun = await ledger.begin(self._scope(route), key, digest)
+        self._elsewhere = False
+        if begun is None:
+            raise _no_room()
+        self._look_at_clock(route)
+        if isinstance(begun, Kept):
+            self._answer_again(begun)
+            return True
+        self._claim, self._keyed, self._copy = begun, True, []
+        return False
 
     def _idempotency_key(self, route: Route) -> bytes:
         noted = self._head.noted
@@ -116,17 +136,14 @@ class Again(Carriage):
 
     def _remember(self) -> None:
         """The call is made, and its answer is whole."""
-        call, copy, answer = self._made, self._copy, self._copied
-        self._made = None
-        if call is None:
-            return
+        copy, answer = self._copy, self._copied
         kept = None
-        if copy is not None and answer is not None:
+        if copy is not None and answer is not None and (self._made is not None or self._claim):
             body, noted = b"".join(copy), answer.noted
             if answer.status not in _NO_BODY:
                 noted = {**noted, b"content-length": b"%d" % len(body)}
             kept = Kept(answer.status_line, answer.lines, body, answer.status, noted)
-        self._plane.repeats.finish(call, kept, _now(), keep=self._keyed)
+        self._end(kept)
 
     def _stop_keeping(self) -> None:
         """Who waits for it makes a call of its own."""
@@ -137,25 +154,42 @@ class Again(Carriage):
 
     def _forget(self) -> None:
         """It failed by our own fault, or nobody knows: the next equal call is made."""
-        call, self._made = self._made, None
+        self._end(None)
+
+    def _end(self, kept: Kept | None) -> None:
+        """Once: whoever asks for the same finds this, or nothing."""
+        call, claim, plane = self._made, self._claim, self._plane
+        self._made, self._claim = None, 0
         if call is not None:
-            self._plane.repeats.fail(call)
+            plane.repeats.finish(call, kept, _now(), keep=self._keyed)
+        elif claim and plane.ledger is not None:
+            plane.ledger.finish(claim, kept)
 
     def outlive(self, task: "asyncio.Task[None]") -> bool:
         """The caller has left: does the call go on? With a key it does, for they come back."""
-        if self._made is None or not self._keyed or self._plane.ending:
+        begun = self._made is not None or self._claim
+        if not (begun and self._keyed) or self._plane.ending:
             return False
         self.resume_answer()
         self._alone = task
+        self._go_on(task)
+        return True
+
+    def _go_on(self, task: "asyncio.Task[None]") -> None:
         outliving = self._plane.outliving
         outliving[task] = cast("Handler", self)
         task.add_done_callback(outliving.pop)
-        return True
 
     def _look_at_clock(self, route: Route) -> None:
         """Time went by before the call could go: what is left may be too little for anybody."""
         if self.due_at - _now() < route.deadline_s / 2:
             self._hurried = True
+
+
+def _no_room() -> errors.NoRoomError:
+    return errors.NoRoomError(
+        "Too many calls with an Idempotency-Key are being made; come back later", retry_after_s=1
+    )
 
 
 def _now() -> float:

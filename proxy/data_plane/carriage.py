@@ -31,6 +31,7 @@ from proxy.wire.forwarding import (
 from proxy.wire.framing import chunk, last_chunk
 from proxy.wire.head import CHUNKED, RequestHead, ResponseHead
 from proxy.wire.trace import trace_of
+from proxy.wire.websocket import SWITCHING
 
 FOREVER: Final = float("inf")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -48,6 +49,7 @@ class Carriage:
     # `unusual` and `known` say, in one look, that some of it is not as it stands here.
     _upstream: Upstream | None = None
     _answer_over: bool = False
+    upgrading: bool = False
     _caller_full: bool = False  # it takes no more of the answer for now
     _continued: bool = False
     _visitor: Visitor = ANYBODY
@@ -60,6 +62,7 @@ class Carriage:
     _copied: ResponseHead | None = None
     _copied_bytes: int = 0
     _idle_timeout_s: float = FOREVER
+    _built_in: bool = True  # is the path ours, and our say who may read the answer?
 
     def __init__(self, plane: Plane, head: RequestHead, client: CallerSide, now: float) -> None:
         self._plane = plane
@@ -162,7 +165,7 @@ class Carriage:
         if self.known and not self._visitor.spent.isdisjoint(onward.forwarded_credentials):
             passing = onward.forwarded_credentials - self._visitor.spent
             onward = onward._replace(forwarded_credentials=passing, way=None)
-        if route.server.spec.preserve_host:
+        if route.keeps_host:
             onward = onward._replace(
                 lines=b"Host: %b\r\n%b" % (head.authority, route.server.injected)
             )
@@ -222,13 +225,13 @@ class Carriage:
 
     def _answered(self, answer: ResponseHead, body: bytes) -> bytes:
         plane, head, client = self._plane, self._head, self._client
-        if plane.cors is not None and b"origin" in head.noted:
+        if plane.cors is not None and b"origin" in head.noted and self._built_in:
             answer = with_cors(answer, browser.cors_fields(head.noted, plane.cors))
         more = self._trace.id_lines
         if self.known:
             more += self._said
         stays = client.stays_open()
-        if not stays or not head.minor_version:
+        if (not stays or not head.minor_version) and answer.status != SWITCHING:
             more += connection_field(keep_alive=stays, minor_version=head.minor_version)
         return response_head(
             answer,
@@ -241,7 +244,7 @@ class Carriage:
 
     def _only_idle_counts(self, answer: ResponseHead, route: Route) -> None:
         """After the head there is no deadline, only silence counts; for events not even that."""
-        if _EVENT_STREAM.search(answer.lines):
+        if answer.status == SWITCHING or _EVENT_STREAM.search(answer.lines):
             self.due_at = self._client.due_at = FOREVER
             return
         self._idle_timeout_s = route.server.spec.idle_timeout_s

@@ -5,25 +5,24 @@ their time limits, and the drain. Knows nothing of bytes.
 """
 
 import asyncio
-import ipaddress
 import logging
+from collections.abc import Callable
 from email.utils import formatdate
-from http import HTTPStatus
-from random import getrandbits
-from time import monotonic
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from proxy import errors
 from proxy.data_plane.downstream import Downstream
 from proxy.data_plane.entrance import INVOKE
 from proxy.data_plane.exchange import Exchange
-from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
+from proxy.data_plane.reply import Reply, RoutedReply
+from proxy.data_plane.roles import Census, ControlSession, Entryway, Handler, Plane, Rules
+from proxy.data_plane.routed import RoutedExchange
 from proxy.descriptors import Shortage
 from proxy.policy import browser, routing
-from proxy.telemetry.record import ExchangeRecord
-from proxy.wire.forwarding import Caller, connection_field
+from proxy.policy.networks import Network, among
+from proxy.policy.routes import Matched, RouteTable
+from proxy.wire.forwarding import Caller, client_scheme
 from proxy.wire.head import RequestHead
-from proxy.wire.trace import trace_of
 
 _LOG = logging.getLogger("toolproxy")
 # One timer for all limits in time: late by half of this on average, and free for a call.
@@ -39,15 +38,17 @@ _MOST_LINGERING: Final = 64
 _CALLS: Final = (routing.TOOLS, routing.SERVERS)
 # Asked by address, by whoever keeps us running; they say nothing that rebinding could steal.
 _HERE: Final = frozenset({"127.0.0.1", "::1"})
+_UNIX: Final = "unix:"  # as nginx calls a peer behind a socket in the file system
 _PROBES: Final = frozenset({b"/livez", b"/readyz"})
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ControlPlane(Protocol):
     """What the door needs of the control plane (see `control_plane.bridge`)."""
 
     def open(self, connection: Downstream) -> ControlSession: ...
+
+    def has(self, path: bytes) -> bool:
+        """Is the path one of its own?"""
 
 
 class Entry(NamedTuple):
@@ -64,12 +65,14 @@ class Door:
 
     def __init__(self, plane: Plane, control: ControlPlane, rules: Rules, entry: Entry) -> None:
         self.operators: ControlPlane | None = None  # what is behind the listener of their own
+        self.routes: RouteTable | None = None  # while there are any
         self.plane = plane
         self.rules = rules
         self.entry = entry
         self.draining = False
         self._control = control
         self._loop = asyncio.get_running_loop()
+        self.census: Census | None = None  # where other processes let callers in, too
         self._connections: set[Downstream] = set()
         self._dated_at = float("-inf")
         self._shortage = Shortage()
@@ -87,22 +90,24 @@ class Door:
     def connections(self) -> int:
         return len(self._connections)
 
-    def protocol(self) -> Downstream:
+    def protocol(self, entryway: Entryway) -> Callable[[], Downstream]:
         """The factory for `loop.create_server`."""
-        return Downstream(self, self.rules)
-
-    def operators_protocol(self) -> Downstream:
-        """The same, for the listener that takes the operator's endpoints away from the public."""
-        return Downstream(self, self.rules, operator=True)
+        return lambda: Downstream(self, self.rules, entryway)
 
     # --- for a connection (see `downstream.Door`) ---
 
     def opened(self, connection: Downstream) -> errors.ProxyError | None:
         self._connections.add(connection)
-        if len(self._connections) - len(self._refused) <= self.entry.connections:
+        shown = connection.caller.certificate
+        if shown is not None and shown.expired:
+            return errors.ForbiddenError("The client certificate has expired; use a newer one")
+        here = len(self._connections) - len(self._refused)
+        if (here if self.census is None else self.census.count(here)) <= self.entry.connections:
             return None
         self._refused.add(connection)
         self._refusals += 1
+        if self.census is not None:
+            self.census.count(here - 1)
         return errors.TooManyConnectionsError(
             f"{self.entry.connections} connections are open; close some or try later",
             retry_after_s=1,
@@ -114,32 +119,89 @@ class Door:
     def closed(self, connection: Downstream) -> None:
         self._connections.discard(connection)
         self._refused.discard(connection)
+        if self.census is not None:
+            self.census.count(len(self._connections) - len(self._refused))
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
 
-    def caller(self, peer: object) -> Caller:
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
-        trusted = bool(self.entry.trusted) and _among(address, self.entry.trusted)
-        return Caller(address.encode(), b"http", self.plane.via, trusted=trusted)
+    def caller(self, peer: object, entryway: Entryway, secured: Any) -> Caller:
+        peer = peer if entryway.peer is None else entryway.peer
+        address = str(peer[0]) if isinstance(peer, tuple) else _UNIX
+        read = entryway.certificate_of
+        return Caller(
+            address.encode(),
+            entryway.scheme,
+            self.plane.via,
+            trusted=self.trusts(address),
+            tls=b"" if secured is None else secured.version().encode(),
+            certificate=read(secured) if read and secured else None,
+        )
+
+    def trusts(self, address: str) -> bool:
+        """Is it believed what comes from there says of others?"""
+        return bool(self.entry.trusted) and among(address, self.entry.trusted)
 
     def handler(self, head: RequestHead, connection: Downstream) -> Handler:
         target = head.target
         if self.entry.hosts or b"origin" in head.noted:
-            self._admit(head)
-        if connection.operator and self.operators is not None:
-            self._admit_operator(head, connection)
-            return self._controlled(head, connection, self.operators)
+            self._admit(head, connection)
+        if connection.entryway.serves != "all":
+            return self._elsewhere(head, connection)
         if target.startswith(_CALLS):
             if head.method == b"OPTIONS" and (own := self._own_options(head)) is not None:
-                return _Reply(own, connection, head, self.plane)
+                return Reply(self.plane, head, connection, own)
             return Exchange(self.plane, head, connection, self._loop.time())
         if target.partition(b"?")[0] == INVOKE and head.method != b"OPTIONS":
             exchange = Exchange(self.plane, head, connection, self._loop.time())
             exchange.wrapped = exchange.unusual = True
             return exchange
-        if head.method == b"OPTIONS" and (target == b"*" or self._is_preflight(head)):
-            return _Reply(self._own_options(head) or b"", connection, head, self.plane)
+        if self.routes is not None:
+            again = isinstance(head.routed, Matched)  # so it was none of ours before
+            if again or not self._is_ours(head, connection):
+                routed = self._routed(self.routes, head, connection)
+                if routed is not None:
+                    return routed
+        return self._ours(head, connection)
+
+    def _ours(self, head: RequestHead, connection: Downstream) -> Handler:
+        if head.method == b"OPTIONS" and (head.target == b"*" or self._is_preflight(head)):
+            return Reply(self.plane, head, connection, self._own_options(head) or b"")
         return self._controlled(head, connection, self._control)
+
+    def _elsewhere(self, head: RequestHead, connection: Downstream) -> Handler:
+        """On a listener that does not serve everything."""
+        if connection.entryway.serves == "admin":
+            self._admit_operator(head, connection)
+            return self._controlled(head, connection, self.operators or self._control)
+        if self.routes is not None and head.target != b"*":
+            routed = self._routed(self.routes, head, connection)
+            if routed is not None:
+                return routed
+        raise errors.ToolNotFoundError("Nothing is served here; routes in the settings say what is")
+
+    def _routed(
+        self, routes: RouteTable, head: RequestHead, connection: Downstream
+    ) -> Handler | None:
+        matched = head.routed
+        if not isinstance(matched, Matched) or matched.table is not routes:
+            scheme = client_scheme(head, connection.caller)
+            matched = routes.match(head, scheme, connection.entryway.port)
+            if matched is None:
+                return None
+            head.routed = matched
+        if head.method == b"OPTIONS" and head.noted.get(b"max-forwards") == b"0":
+            return Reply(self.plane, head, connection, self._own_options(head) or b"")
+        if matched.rule.to:
+            return RoutedExchange(self.plane, head, connection, self._loop.time(), matched)
+        return RoutedReply(self.plane, head, connection, matched)
+
+    def _is_ours(self, head: RequestHead, connection: Downstream) -> bool:
+        """Is the path a built-in one?"""
+        if connection.entryway.serves != "all":
+            return connection.entryway.serves == "admin"
+        target = head.target
+        path = target.partition(b"?")[0]
+        return target.startswith(_CALLS) or path in {b"*", INVOKE} or self._control.has(path)
 
     def _controlled(
         self, head: RequestHead, connection: Downstream, control: ControlPlane
@@ -148,9 +210,9 @@ class Door:
             connection.control = control.open(connection)
         return connection.control.handler(head)
 
-    def _admit(self, head: RequestHead) -> None:
+    def _admit(self, head: RequestHead, connection: Downstream) -> None:
         """A page elsewhere must not be able to call tools on somebody's machine."""
-        if b"origin" in head.noted:
+        if b"origin" in head.noted and (self.routes is None or self._is_ours(head, connection)):
             rules = self.entry.origins or _NO_ORIGINS
             if not browser.origin_allowed(head.noted[b"origin"], head.authority, rules):
                 raise errors.OriginNotAllowedError(
@@ -158,7 +220,7 @@ class Door:
                 )
         if (
             self.entry.hosts
-            and head.target not in _PROBES
+            and not (head.target in _PROBES and connection.entryway.serves != "routes")
             and not browser.host_allowed(head.authority, self.entry.hosts)
         ):
             raise errors.ForbiddenError("This Host is not served; allowed_hosts in the settings is")
@@ -270,66 +332,10 @@ class Door:
 
     def _close_idle(self, now: float) -> None:
         for connection in list(self._connections):
-            if connection.idle and connection.idle_since <= now - _RECENT_S:
+            if connection.tunnelled or (
+                connection.idle and connection.idle_since <= now - _RECENT_S
+            ):
                 connection.drain()
 
 
-class _Reply:
-    """A short answer of our own, without a body (see `downstream.Handler`)."""
-
-    due_at = float("inf")
-
-    def __init__(
-        self, fields: bytes, connection: Downstream, head: RequestHead, plane: Plane
-    ) -> None:
-        self._fields = fields
-        self._connection = connection
-        self._head = head
-        self._plane = plane
-
-    async def run(self) -> None:
-        connection = self._connection
-        if not connection.body_complete:
-            connection.last()
-        connection.send(
-            b"HTTP/1.1 204 No Content\r\n"
-            + self._fields
-            + connection_field(
-                keep_alive=connection.stays_open(), minor_version=self._head.minor_version
-            )
-            + b"\r\n"
-        )
-        trace = trace_of(self._head.noted, getrandbits)
-        record = ExchangeRecord(monotonic(), self._head, connection.caller, trace)
-        record.route, record.status = "unmatched", HTTPStatus.NO_CONTENT
-        record.finished_at = record.started_at
-        self._plane.publish_refusal(record)
-
-    def outlive(self, task: "asyncio.Task[None]") -> bool:
-        del task
-        return False
-
-    def overdue(self, now: float) -> None:
-        """Never: it does not wait."""
-
-    def request_piece(self, payload: bytes) -> None:
-        """Nobody reads it."""
-
-    def pause_answer(self) -> None:
-        """Too short to pause."""
-
-    def resume_answer(self) -> None:
-        """Too short to pause."""
-
-
 _NO_ORIGINS: Final = browser.CorsRules(frozenset(), (), credentials=False, max_age_s=0)
-
-
-def _among(address: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return any(ip.version == network.version and ip in network for network in networks)

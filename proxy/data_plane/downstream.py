@@ -7,13 +7,14 @@ door gives for it. How requests are read is in `intake`.
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from random import getrandbits
 from time import monotonic
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from proxy import errors
 from proxy.data_plane.intake import Intake
-from proxy.data_plane.roles import LINGER_S, ControlSession, Handler, Plane, Rules
+from proxy.data_plane.roles import LINGER_S, ControlSession, Entryway, Handler, Plane, Rules
 from proxy.telemetry.record import ExchangeRecord
 from proxy.wire.forwarding import Caller, connection_field
 from proxy.wire.head import RequestHead
@@ -36,8 +37,8 @@ class Door(Protocol):
     def may_linger(self, connection: "Downstream") -> bool:
         """May it wait for its caller's end?"""
 
-    def caller(self, peer: object) -> Caller:
-        """What is known of who connected from this address."""
+    def caller(self, peer: object, entryway: Entryway, secured: Any) -> Caller:
+        """What is known of who connected from this address; `secured` is what TLS knows."""
 
     def handler(self, head: RequestHead, connection: "Downstream") -> Handler:
         """Who answers this; raises when nobody may."""
@@ -48,15 +49,19 @@ class Door(Protocol):
 class Downstream(Intake):
     """A caller's connection. `due_at` (loop time) is when `check` wants to be asked."""
 
-    def __init__(self, door: Door, rules: Rules, *, operator: bool = False) -> None:
+    # On the class: with a 31st on the instance, all of them would cost more to reach.
+    _leave: Callable[[], None] | None = None  # once it is one end of a tunnel
+
+    def __init__(self, door: Door, rules: Rules, entryway: Entryway) -> None:
         super().__init__(rules)
         self._door = door
-        self.operator = operator  # came in where only operators do
+        self.entryway = entryway  # where it came in
         self._task: asyncio.Task[None] | None = None
         self._write_paused = False
         self._interruption: errors.ProxyError | None = None
         self._refused: errors.ProxyError | None = None  # before anyone was asked to answer
         self._at_end = False  # the caller sends no more
+        self._half_closes = False  # is that all it means?
         self.caller = _NOBODY
         self.control: ControlSession | None = None  # once a request was for the control plane
         self.idle_since = 0.0
@@ -70,11 +75,17 @@ class Downstream(Intake):
         """Is no request being read or answered?"""
         return self._handler is None and self._head is None and not self._reader.waiting
 
+    @property
+    def tunnelled(self) -> bool:
+        """Is it one end of a tunnel?"""
+        return self._leave is not None
+
     # --- the connection ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         rules = self._rules
+        self._half_closes = rules.half_close and self._transport.can_write_eof()  # TLS can't
         self._transport.set_write_buffer_limits(rules.high_water_bytes, rules.low_water_bytes)
         self.idle_since = self._loop.time()
         self.due_at = self.idle_since + rules.idle_s
@@ -82,7 +93,8 @@ class Downstream(Intake):
         if peer is None:  # it was reset before it was accepted: what it sent is nobody's
             self._transport.abort()
             return
-        self.caller = self._door.caller(peer)
+        secured = transport.get_extra_info("ssl_object")
+        self.caller = self._door.caller(peer, self.entryway, secured)
         raw = transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # event streams have no time-out
         refused = self._door.opened(self)
@@ -94,7 +106,7 @@ class Downstream(Intake):
         self._at_end = True
         if self._lingering_bytes is not None or self.idle:
             return False
-        if self._rules.half_close and self._body is None and self._head is not None:
+        if self._half_closes and self._body is None and self._head is not None:
             self._closing = True
             return True
         self._transport.abort()
@@ -216,7 +228,9 @@ class Downstream(Intake):
         if self._transport.is_closing():
             return
         nothing_left = self._at_end or (self.body_complete and not self._ahead)
-        if nothing_left or not self._door.may_linger(self):
+        # TLS can't half-close: its own close says the end, and reads on until the caller's.
+        lingers = self._transport.can_write_eof() and self._door.may_linger(self)
+        if nothing_left or not lingers:
             self.due_at = self._loop.time() + self._rules.idle_s
             self._transport.close()
             return
@@ -254,6 +268,8 @@ class Downstream(Intake):
         """No more requests on this connection: close it now if none is under way."""
         if self.idle:
             self._transport.close()
+        elif self._leave is not None:
+            self._leave()
 
     def cut(self) -> None:
         """The sidecar stops: whatever is being done has had its time."""
@@ -262,6 +278,8 @@ class Downstream(Intake):
     # --- for the control plane ---
 
     def extra_info(self, name: str, default: object = None) -> object:
+        if name == "certificate":
+            return self.caller.certificate
         return self._transport.get_extra_info(name, default)
 
     @property
@@ -293,6 +311,15 @@ class Downstream(Intake):
         head_only = head.method == b"HEAD"
         self.send(problem_bytes(parts, date, connection, head_only=head_only))
         return 0 if head_only else len(parts.body)
+
+    def hand_over(self, side: asyncio.Protocol, leave: Callable[[], None]) -> bytes:
+        self._leave = leave
+        self._closing = True
+        side.connection_made(self._transport)
+        self._transport.set_protocol(side)
+        if self._is_far_ahead:
+            self._transport.resume_reading()
+        return self._take_ahead()
 
     def break_off(self, *, reset: bool) -> None:
         self._closing = True

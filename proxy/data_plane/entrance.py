@@ -14,6 +14,7 @@ from proxy.policy import browser, routing
 from proxy.policy.deadline import asked_timeout_s
 from proxy.policy.grants import ANYBODY, Visitor
 from proxy.registry.snapshot import Route
+from proxy.wire import websocket
 from proxy.wire.forwarding import addressed, client_address
 from proxy.wire.invocation import read_invocation
 
@@ -55,6 +56,7 @@ class Entrance(Again):
     # On the class, as there.
     _called: str = ""
     wrapped: bool = False  # does the body say which tool is called?
+    _open: bool = False  # is nobody asked who they are?
 
     # --- who calls ---
 
@@ -78,7 +80,7 @@ class Entrance(Again):
         """Find out who calls, and what, where the body says so; and whether they may."""
         admission, until = self._plane.admission, FOREVER
         generation = self._plane.registry.current.generation
-        if admission is not None and admission.asks_who:
+        if admission is not None and admission.asks_who and not self._open:
             until = await self._identify(admission)
         if self.wrapped:
             await self._unwrap()
@@ -92,12 +94,12 @@ class Entrance(Again):
             await self._judge(admission, route, rest)
         address = client_address(self._head, self._client.caller)
         limits = admission.limits_of(self._visitor, address, route)
+        together = bool(limits) and admission.counts_together
         if limits:
-            together = admission.counts_together
             said = admission.take_together(limits) if together else None
             self._said = admission.take(limits) if said is None else await said
             self.known = True
-        if not (judged or self.wrapped or admission.counts_together):
+        if not (judged or self.wrapped or together):
             self._head.found = Found(admission, generation, self._visitor, until, limits)
         return route, rest
 
@@ -109,10 +111,11 @@ class Entrance(Again):
     async def _identify(self, admission: Admission) -> float:
         """Until when who they are need not be asked again."""
         noted, now = self._head.noted, self._plane.now
-        found = admission.at_once(noted, now)
+        certificate = self._client.caller.certificate
+        found = admission.at_once(noted, now, certificate)
         if found is None:
             self.due_at = self._client.due_at = self._moved_at + _INVOCATION_S
-            found = await admission.identify(noted, now)
+            found = await admission.identify(noted, now, certificate)
         self._let_in(found[0])
         return found[1]
 
@@ -146,7 +149,7 @@ class Entrance(Again):
         """
         table, head, record = self._plane.registry.current, self._head, self._record
         route: Route
-        if head.target.startswith(routing.TOOLS):
+        if self._built_in and head.target.startswith(routing.TOOLS):
             wrapped = self.unusual and self.wrapped
             record.route = "/api/v1/invoke" if wrapped else "/tools/{tool}"
             if head.method != b"POST":
@@ -160,24 +163,38 @@ class Entrance(Again):
                 raise
             record.asked = route.method, route.path
         else:
-            record.route = "/servers/{ns}"
-            self._check_page()
-            route, rest = table.server_called(head.method, head.target)
-            record.asked = head.method, rest
+            route, rest = self._other_way()
+            if b"upgrade" in head.noted:
+                self._look_at_upgrade(route)
         self._called = route.name
-        noted, spec = head.noted, route.server.spec
-        record.server = spec.namespace
+        noted = head.noted
+        record.server = route.server.spec.namespace
         record.tool = route.tool_name
         if b"via" in noted and self._plane.via in noted[b"via"]:
             raise errors.LoopDetectedError("The call has been here before: see its Via")
-        if spec.max_body_bytes is not None:
-            self._client.limit_body(spec.max_body_bytes)
+        if route.max_body_bytes is not None:
+            self._client.limit_body(route.max_body_bytes)
         deadline_s = route.deadline_s
         if b"request-timeout" in noted:
             deadline_s = self._asked_timeout_s(deadline_s)
             self._hurried = deadline_s < route.deadline_s
         self.due_at = self._client.due_at = self._moved_at + deadline_s
         return route, rest
+
+    def _other_way(self) -> tuple[Route, bytes]:
+        """What is asked for under another path than the tools'."""
+        head, record = self._head, self._record
+        record.route = "/servers/{ns}"
+        self._check_page()
+        route, rest = self._plane.registry.current.server_called(head.method, head.target)
+        record.asked = head.method, rest
+        return route, rest
+
+    def _look_at_upgrade(self, route: Route) -> None:
+        """Ask the upstream for a tunnel, if the caller does; any other protocol is forgotten."""
+        if route.upgrades and websocket.is_asked(self._head):
+            self._head = websocket.asking(self._head)
+            self.upgrading = True
 
     def _check_page(self) -> None:
         """A page elsewhere must not make a browser load something here, as an image or a frame."""

@@ -6,15 +6,17 @@ sockets nor formats other than HTTP.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from random import random
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from proxy import errors
 from proxy.data_plane.carriage import FOREVER
 from proxy.data_plane.entrance import Entrance
 from proxy.data_plane.line import wait_for
 from proxy.data_plane.pool import Pool
+from proxy.data_plane.tunnel import Tunnel
 from proxy.data_plane.upstream import Upstream
 from proxy.policy import retry
 from proxy.policy.limits import Gate
@@ -23,6 +25,7 @@ from proxy.registry.endpoint import Endpoint
 from proxy.registry.snapshot import Route
 from proxy.telemetry.record import Attempt
 from proxy.wire.problem import problem
+from proxy.wire.websocket import SWITCHING
 
 _LOG = logging.getLogger("toolproxy")
 _FAILING: Final = frozenset({502, 503, 504})  # answers that say: not even our upstream
@@ -43,6 +46,7 @@ class Exchange(Entrance):
     _retrying: bool = False
     _reason: str = ""  # of the retry that is to come
     _lost: tuple[Attempt, ...] = ()  # the attempt that it is made for
+    _tunnel: Tunnel | None = None  # what the call has become
 
     async def run(self) -> None:
         """Route, admit, carry; record whatever came of it."""
@@ -122,7 +126,7 @@ class Exchange(Entrance):
                 self._pass_back(upstream, await self._ask(upstream, route, endpoint, rest), route)
                 if not upstream.complete or not client.body_complete:
                     self._tell_if_endless()
-                    await self._stream(upstream)
+                    await self._what_follows(upstream)
             except errors.UpstreamError as error:
                 if not self._may_repeat(error, upstream, cluster):
                     raise
@@ -136,6 +140,29 @@ class Exchange(Entrance):
             failed = (*failed, endpoint)
             client.pause_body()  # what is sent again must be all there is so far
             await self._await_retry(cluster, failed, failure)
+
+    def _what_follows(self, upstream: Upstream) -> Coroutine[Any, Any, None]:
+        switched = self._record.status == SWITCHING
+        return self._through_tunnel(upstream) if switched else self._stream(upstream)
+
+    async def _through_tunnel(self, upstream: Upstream) -> None:
+        """The two connections are one now, for as long as they last."""
+        plane, record = self._plane, self._record
+        self._tunnel = tunnel = Tunnel(self._client, self._ask_at)
+        plane.tunnels += 1
+        try:
+            await tunnel.run(upstream)
+        finally:
+            plane.tunnels -= 1
+            record.flag = tunnel.flag
+            if tunnel.flag == errors.UpstreamClosedError.flag:
+                record.code = errors.UpstreamClosedError.code
+                record.detail = "The upstream broke off a WebSocket"
+            record.request_bytes = tunnel.caller.moved_bytes
+            record.response_bytes = tunnel.upstream.moved_bytes
+
+    def _ask_at(self, due_at: float) -> None:
+        self.due_at = self._client.due_at = due_at
 
     def _begin(self, route: Route, cluster: Cluster) -> bytes | None:
         """The circuit is told of the call; gives what an endpoint may be chosen by."""
@@ -233,7 +260,7 @@ class Exchange(Entrance):
                 reused=upstream is not None and upstream.exchanges > 1,
             ),
             repeatable=self._replay is not None,
-            elsewhere=any(each is not endpoint for each in cluster.usable),
+            elsewhere=cluster.has_other(endpoint),
         )
         if reason is None or reason not in rules.conditions or rules.attempts == 1:
             return False
@@ -262,7 +289,7 @@ class Exchange(Entrance):
                     raise failure
                 await wait_for(cluster.retries, cluster.spec.namespace, None)
             self._retrying = True
-        if all(each is failed[-1] for each in cluster.usable):
+        if not cluster.has_other(failed[-1]):
             await asyncio.sleep(retry.backoff_s(len(failed), random))
         if self._ticket != cluster.circuit.generation:  # it has opened meanwhile
             raise failure
@@ -283,10 +310,19 @@ class Exchange(Entrance):
         if self._retrying:
             cluster.retries.leave()
 
+    def outlive(self, task: "asyncio.Task[None]") -> bool:
+        if self._tunnel is None:
+            return super().outlive(task)
+        self._go_on(task)  # the upstream has yet to take the rest
+        return True
+
     # --- time ---
 
     def overdue(self, now: float) -> errors.ProxyError | None:
         """The moment has come: what is wrong, or nothing and a later moment."""
+        if self._tunnel is not None:
+            self._tunnel.overdue(now)
+            return None
         if not self._answer_begun:
             return self._late()
         self.due_at = self._moved_at + self._idle_timeout_s

@@ -156,13 +156,18 @@ class Intake(asyncio.Protocol):
 
     def _next_of_ahead(self) -> None:
         """The last answer is out: read on."""
-        data = b"".join(self._ahead)
         paused = self._is_far_ahead
-        self._ahead.clear()
-        self._ahead_bytes = 0
+        data = self._take_ahead()
         if paused and not self._transport.is_closing():
             self._transport.resume_reading()
         self._read_head(data)
+
+    def _take_ahead(self) -> bytes:
+        """What came behind the request, and is none."""
+        data = b"".join(self._ahead)
+        self._ahead.clear()
+        self._ahead_bytes = 0
+        return data
 
     def _throw_away(self, so_far_bytes: int) -> None:
         self._lingering_bytes = so_far_bytes

@@ -6,16 +6,16 @@ talks to a caller's connection, and the connection to whatever answers. Decides 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from proxy import errors
 from proxy.data_plane.pool import Pools
 from proxy.policy import browser
 from proxy.policy.grants import Visitor
-from proxy.policy.repeats import Repeats
+from proxy.policy.repeats import Kept, Repeats
 from proxy.registry.snapshot import Route, Snapshot
 from proxy.telemetry.record import ExchangeRecord
-from proxy.wire.forwarding import Caller
+from proxy.wire.forwarding import Caller, Certificate
 from proxy.wire.head import RequestHead
 from proxy.wire.problem import Problem
 from proxy.wire.reader import HeadLimits
@@ -36,6 +36,17 @@ class Rules(NamedTuple):
     high_water_bytes: int = 256 * 1024
     low_water_bytes: int = 64 * 1024
     half_close: bool = False
+
+
+class Entryway(NamedTuple):
+    """What holds for every connection of one listener."""
+
+    serves: Literal["all", "admin", "routes"] = "all"
+    scheme: bytes = b"http"
+    port: int = 0  # of ours; nought where there is none, as for a Unix socket
+    peer: Any = None  # whom a load balancer says that it brings; mypyc knows no `object` here
+    # Of what TLS knows: the certificate that the caller showed.
+    certificate_of: Callable[[Any], Certificate | None] | None = None
 
 
 class Handler(Protocol):
@@ -111,6 +122,14 @@ class CallerSide(Protocol):
 
     def resume_body(self) -> None: ...
 
+    def hand_over(self, side: asyncio.Protocol, leave: Callable[[], None]) -> bytes:
+        """All that comes from now on is the side's; gives what has come already.
+
+        `leave` is called when the connection is to end soon, `connection_lost` when it has.
+        """
+
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
     def break_off(self, *, reset: bool) -> None:
         """End the connection so that it can't be taken for the end of an answer."""
 
@@ -137,6 +156,13 @@ class Worst:
         self._now_s = max(self._now_s, seconds)
 
 
+class Census(Protocol):
+    """How many callers are connected, wherever they came in."""
+
+    def count(self, here: int) -> int:
+        """So many are here: how many in all?"""
+
+
 class HasSnapshot(Protocol):
     """Where the live table is: replaced whole, so an exchange takes it once."""
 
@@ -150,15 +176,19 @@ class Admission(Protocol):
     """Who says who may call what, and how often (see `admission.stage`)."""
 
     asks_who: bool
-    counts_together: bool  # with other sidecars
+    counts_together: bool  # with other sidecars, or processes of this one
 
-    def at_once(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float] | None:
-        """Who sent these fields, and until when that holds, if it is known without waiting.
+    def at_once(
+        self, noted: Mapping[bytes, bytes], now: float, certificate: Certificate | None
+    ) -> tuple[Visitor, float] | None:
+        """Who sent these fields over a connection, and until when that holds, if it is known now.
 
         Raises `UnauthenticatedError`.
         """
 
-    async def identify(self, noted: Mapping[bytes, bytes], now: float) -> tuple[Visitor, float]:
+    async def identify(
+        self, noted: Mapping[bytes, bytes], now: float, certificate: Certificate | None
+    ) -> tuple[Visitor, float]:
         """The same, if it has to be found out."""
 
     def judges(self, namespace: str) -> bool:
@@ -177,6 +207,19 @@ class Admission(Protocol):
 
     async def take_together(self, limits: tuple[Any, ...]) -> bytes:
         """The same, with other sidecars."""
+
+
+class Ledger(Protocol):
+    """Calls with an Idempotency-Key, where other processes carry calls too."""
+
+    async def begin(self, scope: bytes, key: bytes, digest: bytes) -> Kept | int | None:
+        """The answer; or a number, when it is for us to make; None: there is no room.
+
+        Waits while an equal one is being made. Raises `Mismatch`.
+        """
+
+    def finish(self, serial: int, kept: Kept | None) -> None:
+        """It is made; None: it can't be given again, or it failed by our own fault."""
 
 
 class Plane:
@@ -204,7 +247,9 @@ class Plane:
         self.max_timeout_s = 600.0
         self.admission: Admission | None = None  # while there is anything to admit by
         self.repeats = Repeats(most_each_bytes=_KEPT_BYTES)
+        self.ledger: Ledger | None = None
         self.outliving: dict[asyncio.Task[None], Handler] = {}  # calls whose callers have left
         self.ending = False  # no call may outlive its caller any more
+        self.tunnels = 0  # that are open
         self.held_bytes = 0  # of bodies that had to be read before their calls could go
         self.sampled_below: bytes | None = None  # see `trace.sampling_bound`

@@ -14,15 +14,17 @@ from proxy.wire.framing import Body, body_reader
 from proxy.wire.head import UNTIL_CLOSE, ResponseHead
 from proxy.wire.parser import ResponseReader
 from proxy.wire.reader import HeadLimits
+from proxy.wire.websocket import SWITCHING, is_switched, switched
 
 _MOST_INTERIM_HEADS: Final = 16
-_SWITCHING_PROTOCOLS: Final = 101
 _CONTINUE: Final = 100
 _MOST_EARLY_BYTES: Final = 64 * 1024  # of a body that the exchange has not asked for yet
 
 
 class Relay(Protocol):
     """Where an answer goes, as it comes; what an exchange is to its upstream connection."""
+
+    upgrading: bool  # may the answer be a 101?
 
     def interim(self, head: ResponseHead) -> None:
         """A 1xx answer before the final one."""
@@ -134,6 +136,19 @@ class Upstream(asyncio.Protocol):
             self.resume()
         return early or b""
 
+    def hand_over(self, side: asyncio.Protocol) -> bytes:
+        """It has switched: what comes from now on is the side's; gives what has come already.
+
+        Raises `UpstreamError`.
+        """
+        if self.gone:
+            raise self._error or errors.UpstreamClosedError("The upstream closed as it switched")
+        self.gone = True  # for everybody else
+        side.connection_made(self.transport)
+        self.transport.set_protocol(side)
+        self.transport.resume_reading()
+        return self._reader.rest
+
     async def end(self) -> None:
         """Wait until the answer is over; raises `UpstreamError` when it breaks off."""
         if self._body is not None and self._error is None:
@@ -188,6 +203,9 @@ class Upstream(asyncio.Protocol):
         reader = self._reader
         head = reader.read(data)
         while head is not None and head.status < 200:  # noqa: PLR2004 - 1xx
+            if self._switches(head):
+                self._switch(head)
+                return
             self._interim(head)
             head = reader.read(reader.rest) if reader.rest else None
         if head is None:
@@ -205,9 +223,20 @@ class Upstream(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(head)
 
+    def _switches(self, head: ResponseHead) -> bool:
+        asked = self._relay is not None and self._relay.upgrading
+        return head.status == SWITCHING and asked and is_switched(head)
+
+    def _switch(self, head: ResponseHead) -> None:
+        """What follows is for whom `hand_over` says; until then it is not read."""
+        self._head = head
+        self.pause()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(switched(head))
+
     def _interim(self, head: ResponseHead) -> None:
         self._interim_heads += 1
-        if head.status == _SWITCHING_PROTOCOLS or self._interim_heads > _MOST_INTERIM_HEADS:
+        if head.status == SWITCHING or self._interim_heads > _MOST_INTERIM_HEADS:
             raise errors.UpstreamProtocolError("The upstream switches protocols unasked, or stalls")
         # RFC 9110, 10.1.1: an Expect is answered by us and not sent on, so its 100 is not news.
         if head.status != _CONTINUE and self._relay is not None:

@@ -12,7 +12,8 @@ import orjson
 from proxy.telemetry.record import ExchangeRecord
 
 TOOL_INVOKED: Final = "tool_invoked"
-CALLS_AND_REFUSALS: Final = frozenset({TOOL_INVOKED, "authorization_denied"})
+AUTHORIZATION_DENIED: Final = "authorization_denied"
+CALLS_AND_REFUSALS: Final = frozenset({TOOL_INVOKED, AUTHORIZATION_DENIED})
 ORIGIN_ID: Final = "origin_event_id"  # what another server had called it
 KEEP_ALIVE: Final = b": ka\n"  # no empty line behind it: some clients make a message of one
 _FAILURES: Final = frozenset({"failure", "error"})  # two vocabularies, one meaning

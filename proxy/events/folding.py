@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
-_LOG = logging.getLogger("toolproxy.admission")
+_LOG = logging.getLogger("toolproxy.admission.refusals")
 _FOLD_S: Final = 1.0
 _MOST: Final = 100  # subjects and reasons at a time; the others are counted together
 _OTHERS: Final = "others"
@@ -20,17 +20,19 @@ class Folding:
         self._tell = tell
         self._open: dict[tuple[str, str, str], tuple[float, int, str]] = {}
 
-    def denied(self, subject: str, tool: str, code: str, reason: str, now: float) -> None:
+    def denied(
+        self, subject: str, tool: str, code: str, reason: str, now: float, *, times: int = 1
+    ) -> None:
         """Somebody was not let in: told at once the first time, then once a second."""
         key = (subject, code, reason)
         if key not in self._open and len(self._open) >= _MOST:
             key = (_OTHERS, code, "several")
         if key in self._open:
             told_at, count, _ = self._open[key]
-            self._open[key] = (told_at, count + 1, tool)
+            self._open[key] = (told_at, count + times, tool)
         else:
             self._open[key] = (now, 0, tool)
-            self._say(key, tool, 1)
+            self._say(key, tool, times)
 
     def sweep(self, now: float) -> None:
         """Tell what has come together."""

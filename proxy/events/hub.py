@@ -29,6 +29,7 @@ from proxy.telemetry.record import Calendar, ExchangeRecord
 
 _LOG = logging.getLogger("toolproxy.events")
 _LONGEST_KIND: Final = 128
+UNNAMED: Final = b"-unnamed-"
 _LOOKS_AHEAD: Final = 100
 _LOOK_AHEAD_S: Final = 0.02
 _LOOKED_AT: Final = 500  # events at once
@@ -81,6 +82,11 @@ class Hub:
         facts = Facts(TOOL_INVOKED, record.server, trace_id, status, record.tool)
         ring.add(Event(name, facts, data))
         self.fanout.added()
+
+    def record_of(self, facts: Facts, data: bytes) -> None:
+        """A call is over in another process, which has written of it under the name `UNNAMED`."""
+        name = self.ring.next_id()
+        self._out(name, facts, data.replace(UNNAMED, name, 1))
 
     def tell(self, kind: str, facts: Mapping[str, object]) -> None:
         """Anything else has happened: `facts` are the keys of its event beside the usual ones."""

@@ -88,8 +88,8 @@ def _endpoints(path: str, old: tuple[Address, ...], new: tuple[Address, ...]) ->
         yield Change(path, old, new, class_of(Server, path, old, new))
 
 
-def _placed(endpoints: tuple[Address, ...]) -> list[tuple[str, int]]:
-    return sorted((address.url, address.weight) for address in endpoints)
+def _placed(endpoints: tuple[Address, ...]) -> list[tuple[str, int, bool]]:
+    return sorted((address.url, address.weight, address.backup) for address in endpoints)
 
 
 def _mapping(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Found:

@@ -167,8 +167,10 @@ def cut(text: str) -> str:
 def _as_written(value: object) -> object:
     """What the model made something of, as the registry writes it."""
     match value:
-        case Address(url=url, weight=weight):
-            return url if weight == 1 else {"url": url, "weight": weight}
+        case Address(url=url, weight=1, backup=False):
+            return url
+        case Address(url=url, weight=weight, backup=backup):
+            return {"url": url, "weight": weight} | ({"backup": True} if backup else {})
         case Balance(method=method, key=key):
             return method if key is None else {"hash": key}
         case Rate():

@@ -16,58 +16,16 @@ from subprocess import PIPE, Popen
 from typing import IO, Final, TypeVar
 
 import msgspec
-from msgspec import Struct
-from msgspec.structs import replace
 
-from proxy.artifact import Signed
 from proxy.config.document import Finding
+from proxy.generations.frames import MAX_FRAME_BYTES, Assembly, frames_of, rejection
 from proxy.generations.reading import Candidate, Job, read_file
-from proxy.registry.load import Loaded, Quarantined, RegistryRejectedError
-from proxy.registry.model import Server, Tool
+from proxy.registry.load import RegistryRejectedError
 
 T = TypeVar("T")
 
 _SLICE_S: Final = 0.002  # of decoding, then others have their turn
-_PER_FRAME: Final = 50  # tools or findings
-_MAX_FRAME_BYTES: Final = 256 * 1024**2
 _LENGTH_BYTES: Final = 4
-
-
-class _Findings(Struct, tag=True):
-    findings: tuple[Finding, ...]
-
-
-class _Rejected(Struct, tag=True):
-    """The findings before say why."""
-
-
-class _SetAside(Struct, tag=True):
-    server: Quarantined
-
-
-class _Tools(Struct, tag=True):
-    tools: tuple[Tool, ...]
-
-
-class _Server(Struct, tag=True):
-    """A server without its tools: they came before."""
-
-    server: Server
-
-
-class _Canonical(Struct, tag=True):
-    """A piece of the canonical form."""
-
-    octets: bytes
-
-
-class _End(Struct, tag=True):
-    identity: str
-    signed: Signed | None
-
-
-_Frame = _Findings | _Rejected | _SetAside | _Tools | _Server | _Canonical | _End
-_DECODER: Final[msgspec.msgpack.Decoder[_Frame]] = msgspec.msgpack.Decoder(_Frame)
 
 
 class NotLoadedError(RegistryRejectedError):
@@ -121,45 +79,20 @@ def _command() -> tuple[str, ...]:
 
 async def _receive(stdout: asyncio.StreamReader) -> Candidate:
     clock = asyncio.get_running_loop().time
-    findings: list[Finding] = []
-    servers: list[Server] = []
-    set_aside: list[Quarantined] = []
-    tools: list[Tool] = []
-    canonical: list[bytes] = []
+    assembly = Assembly()
     began_at = clock()
-    while True:
-        match await _next_frame(stdout):
-            case _Findings(found):
-                findings += found
-            case _Rejected():
-                raise RegistryRejectedError(findings)
-            case _SetAside(server):
-                set_aside.append(server)
-            case _Tools(more):
-                tools += more
-            case _Server(server):
-                servers.append(replace(server, tools=tuple(tools)))
-                tools = []
-            case _Canonical(octets):
-                canonical.append(octets)
-            case _End(identity, signed):
-                loaded = Loaded(
-                    servers=tuple(servers),
-                    quarantined=tuple(set_aside),
-                    findings=tuple(findings),
-                    identity=identity,
-                )
-                return Candidate(loaded, tuple(canonical), signed)
+    while (candidate := assembly.add(await _next_frame(stdout))) is None:
         if clock() - began_at > _SLICE_S:
             await asyncio.sleep(0)  # a read from a full buffer does not yield
             began_at = clock()
+    return candidate
 
 
-async def _next_frame(stdout: asyncio.StreamReader) -> _Frame:
+async def _next_frame(stdout: asyncio.StreamReader) -> bytes:
     length = int.from_bytes(await stdout.readexactly(_LENGTH_BYTES), "big")
-    if length > _MAX_FRAME_BYTES:
+    if length > MAX_FRAME_BYTES:
         raise OSError(f"a frame of {length} bytes")
-    return _DECODER.decode(await stdout.readexactly(length))
+    return await stdout.readexactly(length)
 
 
 @contextlib.asynccontextmanager
@@ -182,33 +115,19 @@ def _there(stream: T | None) -> T:
     return stream
 
 
-def _frames(job: Job) -> Iterator[_Frame]:
+def _frames(job: Job) -> Iterator[bytes]:
     try:
-        loaded, canonical, signed = read_file(job, os.environ)
+        candidate = read_file(job, os.environ)
     except RegistryRejectedError as error:
-        yield from map(_Findings, _chunks(error.findings))
-        yield _Rejected()
-        return
-    yield from map(_Findings, _chunks(loaded.findings))
-    yield from map(_SetAside, loaded.quarantined)
-    for server in loaded.servers:
-        yield from map(_Tools, _chunks(server.tools))
-        yield _Server(replace(server, tools=()))
-    yield from map(_Canonical, canonical)
-    yield _End(loaded.identity, signed)
-
-
-def _chunks(rows: tuple[T, ...]) -> Iterator[tuple[T, ...]]:
-    return (rows[at : at + _PER_FRAME] for at in range(0, len(rows), _PER_FRAME))
+        return rejection(error.findings)
+    return frames_of(candidate)
 
 
 def main() -> None:
     """The child: a job on standard input, frames on standard output."""
     gc.disable()  # nothing here lives long enough to be worth a look
     job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Job)
-    encode = msgspec.msgpack.Encoder().encode
-    for frame in _frames(job):
-        encoded = encode(frame)
+    for encoded in _frames(job):
         sys.stdout.buffer.write(len(encoded).to_bytes(_LENGTH_BYTES, "big") + encoded)
     sys.stdout.buffer.flush()
 

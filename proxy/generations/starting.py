@@ -28,10 +28,11 @@ class UnguardedError(Exception):
     """Signatures are required, and nothing would remember which version was the newest."""
 
 
-async def start(registrar: Registrar, environ: Mapping[str, str]) -> None:
+async def start(registrar: Registrar, environ: Mapping[str, str], *, resumes: bool = False) -> None:
     """Take up the first generation; raises `RegistryRejectedError`.
 
-    A source elsewhere that is away, or unusable, stops nobody: the last good copy runs, or none.
+    A source elsewhere that is away, or unusable, stops nobody: the last good copy runs, or none. So
+    it does where this process `resumes` for one that ran a moment ago.
     """
     kept = await registrar.archive.active()
     if kept is not None and kept.activation.source != registrar.source.name:
@@ -43,12 +44,12 @@ async def start(registrar: Registrar, environ: Mapping[str, str]) -> None:
     try:
         candidate = await registrar.fetch(read_here)
     except AwayError as error:
-        if not registrar.source.remote:
+        remote = registrar.source.remote
+        if not ((resumes or remote) and await _resume(registrar, kept)) and not remote:
             raise rejected("UNREADABLE", str(error), registrar.source.name) from None
         registrar.note_away(str(error))
-        await _resume(registrar, kept)
     except RegistryRejectedError as error:
-        await _go_on_without(registrar, kept, error)
+        await _go_on_without(registrar, kept, error, resumes=resumes)
     else:
         if candidate is not None:
             await _begin(registrar, kept, candidate)
@@ -103,13 +104,15 @@ def _could_write(folder: str) -> bool:
 
 
 async def _go_on_without(
-    registrar: Registrar, kept: Active | None, error: RegistryRejectedError
+    registrar: Registrar, kept: Active | None, error: RegistryRejectedError, *, resumes: bool
 ) -> None:
     """Is there anything better than to stop? An operator's own file is better mended first."""
     remote = registrar.source.remote
     missing = any(finding.code == "UNREADABLE" for finding in error.findings)
     ordered = kept is not None and bool(kept.pinned_against)
-    may_resume = remote or ordered or (registrar.settings.needs_signature and not missing)
+    may_resume = (
+        remote or ordered or resumes or (registrar.settings.needs_signature and not missing)
+    )
     if not (may_resume and await _resume(registrar, kept)) and not remote:
         raise error
     registrar.reject(str(error), codes=telling.codes_of(error))

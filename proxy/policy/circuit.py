@@ -6,7 +6,7 @@ a retry made good is a success here. A *closed* circuit lets calls through.
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 _MOST_OPEN_S: Final = 300.0
 _JITTER: Final = 0.1  # at most so much less; the first back-off is `open_for` as configured
@@ -62,6 +62,15 @@ class Thresholds(Protocol):
 
     @property
     def half_open_max(self) -> int: ...
+
+
+class Standing(NamedTuple):
+    """How a circuit stands, for others of the same server: moments as there."""
+
+    state: State
+    opened_at: float
+    trips: int
+    stretch: float
 
 
 class Circuit:
@@ -171,6 +180,34 @@ class Circuit:
         if ticket == self.generation and self.state is State.HALF_OPEN:
             self._trials -= 1
 
+    # --- others of the same server, in other processes ---
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.state, self._opened_at, self._trips, self._stretch)
+
+    def stand(self, standing: Standing) -> None:
+        """Another one has changed its state, and so has this one."""
+        self._opened_at = max(self._opened_at, standing.opened_at)
+        self._trips = standing.trips
+        self._stretch = standing.stretch
+        if standing.state is not self.state:
+            self._turn(standing.state)
+            self.failure_count = 0
+
+    def blame(self, now: float, *, partly_well: bool) -> None:
+        """A call of another one failed; what that means to one that is not closed, it tells."""
+        if not self.closed:
+            return
+        self.last_failure_at = now
+        self.failure_count += 1
+        if self.failure_count >= self._thresholds.failures and not partly_well:
+            self._open(Event.TRIPPED, now)
+
+    def clear(self) -> None:
+        """A call of another one succeeded: failures are no longer in a row."""
+        self.failure_count = 0
+
     def _open(self, event: Event, now: float) -> None:
         self._happen(event)
         self._opened_at = now
@@ -178,7 +215,10 @@ class Circuit:
         self._trips = min(self._trips + 1, _MOST_DOUBLINGS)
 
     def _happen(self, event: Event) -> None:
-        self.state = TRANSITIONS[self.state, event]
+        self._turn(TRANSITIONS[self.state, event])
+
+    def _turn(self, state: State) -> None:
+        self.state = state
         self.closed = self.state is State.CLOSED
         self.state_changes += 1
         self.generation += 1

@@ -26,6 +26,13 @@ class Full(Enum):
     PENDING = "so many calls wait for their turn"
 
 
+class Lender(Protocol):
+    """Where permits come from that are shared with others."""
+
+    def wanted(self) -> None:
+        """There is somebody in the line."""
+
+
 class Gate:
     """So many calls at once, and so many more that wait.
 
@@ -35,6 +42,7 @@ class Gate:
 
     def __init__(self, most_busy: int, most_pending: int, most_requests: int) -> None:
         self.busy = 0  # permits that are out
+        self.lender: Lender | None = None
         self._line: deque[Waiter] = deque()
         self.configure(most_busy, most_pending, most_requests)
 
@@ -68,6 +76,12 @@ class Gate:
     def line_up(self, waiter: Waiter) -> None:
         """Wait behind those who came before."""
         self._line.append(waiter)
+        if self.lender is not None:
+            self.lender.wanted()
+
+    def push_in(self, waiter: Waiter) -> None:
+        """Wait before all others: for a permit that was promised elsewhere."""
+        self._line.appendleft(waiter)
 
     def step_out(self, waiter: Waiter) -> None:
         """Wait no longer. Who was given a permit meanwhile must `leave` instead."""

@@ -61,6 +61,10 @@ class Bucket:
         used = self._used - (now - self._at) * self.per_s
         return used / self.per_s if used > 0.0 else 0.0
 
+    def used(self, now: float) -> float:
+        """Calls that count now, as `assume` takes them."""
+        return max(self._used - (now - self._at) * self.per_s, 0.0)
+
     def more_s(self, now: float) -> float:
         """Seconds until one call more may come than may now; only while it is not full."""
         return self.full_s(now) - (self.most - self.remaining(now) - 1.0) / self.per_s

@@ -6,7 +6,7 @@ tools, of header fields, or how one waits.
 
 from collections import deque
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 _MOST_WAITERS: Final = 1_000  # of one call
 # Those who left are looked for once in so many joins: that many may be in vain, no more.
@@ -52,6 +52,10 @@ class Kept:
 
     def __repr__(self) -> str:
         return f"<Kept {self.status}, {self.sent_bytes} bytes>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process: a compiled class has nothing that pickle could take it apart by."""
+        return Kept, (self.status_line, self.lines, self.body, self.status, self.noted)
 
     @property
     def sent_bytes(self) -> int:

@@ -38,22 +38,24 @@ class Address(Struct, frozen=True, kw_only=True, gc=False):
     socket: str = ""
     base: str = ""  # in front of every path, without a slash at its end
     weight: int = 1
+    backup: bool = False  # gets calls only while none of the others can
 
 
-class _Weighted(Struct, kw_only=True):
+class _Treated(Struct, kw_only=True):
     url: Annotated[str, text]
     weight: Count = 1
+    backup: bool = False
 
 
 def read_endpoint(value: object) -> Address:
-    """A URL, or `{url, weight}`."""
+    """A URL, or `{url, weight, backup}`."""
     if not isinstance(value, dict):
         return parse_address(text(value))
-    weighted, problems = fit(_Weighted, value)
-    if weighted is None:
+    treated, problems = fit(_Treated, value)
+    if treated is None:
         first = problems[0]
         raise UnfitError(first.message, code=first.code, key=str(first.path[0]))
-    return replace(parse_address(weighted.url), weight=weighted.weight)
+    return replace(parse_address(treated.url), weight=treated.weight, backup=treated.backup)
 
 
 def read_health_url(value: object) -> str:

@@ -7,7 +7,7 @@ they meet. Knows nothing of connections, and of requests only the key that balan
 from collections.abc import Callable
 from math import ceil
 from random import random
-from typing import Final, Protocol
+from typing import Final
 
 from proxy import errors
 from proxy.policy import retry
@@ -25,36 +25,22 @@ from proxy.policy.outlier import is_panic, may_eject
 from proxy.registry.address import is_name
 from proxy.registry.endpoint import LONG_AGO, Endpoint
 from proxy.registry.model import Server
-
-
-class Witness(Protocol):
-    """Who is told what happens to a cluster."""
-
-    def health_changed(self, endpoint: Endpoint, previous: Verdict) -> None: ...
-
-    def circuit_changed(self, cluster: "Cluster", previous: str) -> None: ...
-
-    def panicked(self, cluster: "Cluster") -> None:
-        """Ejections were undone, since too few endpoints were left."""
-
-    def doubted(self, endpoint: Endpoint) -> None:
-        """A call failed there: it is worth looking at soon."""
-
-    def moved(self, cluster: "Cluster") -> None:
-        """Something of it changes with time alone: `tick` it until it is at rest."""
+from proxy.registry.traits import room_of
+from proxy.registry.witness import Witness
 
 
 class Cluster:
     """One server's endpoints, circuit and limits. `now` is always the loop's time, in seconds."""
 
     def __init__(
-        self, spec: Server, witness: Witness, chance: Callable[[], float] = random
+        self, spec: Server, witness: "Witness[Cluster]", chance: Callable[[], float] = random
     ) -> None:
         self.spec = spec
         self.endpoints: tuple[Endpoint, ...] = ()
-        self.usable: tuple[Endpoint, ...] = ()
+        self.usable: tuple[Endpoint, ...] = ()  # those in use
+        self.spare: tuple[Endpoint, ...] = ()  # backups that could be in use, and are not
         self.circuit = Circuit(spec.circuit, chance)
-        self.gate = Gate(*_room(spec))
+        self.gate = Gate(0, 0, 0)
         self.retries = Gate(0, 0, 0)  # of calls at their second try or a later one; see `may_retry`
         self.panics = 0
         self.measures = False  # does anybody want to know latencies?
@@ -63,6 +49,7 @@ class Cluster:
         self._answers: dict[str, tuple[str, ...]] = {}  # by name: the last good answer
         self._witness = witness
         self._chance = chance
+        self._fit(self.gate)
         self._rebuild(0.0)
 
     def __repr__(self) -> str:
@@ -74,12 +61,12 @@ class Cluster:
         """Take up what a new generation says; gives the endpoints that are gone."""
         before, self.spec = self.spec, spec
         self.circuit.configure(spec.circuit)
-        self.gate.configure(*_room(spec))
+        self._fit(self.gate)
         if self._serial:
             names = {tool.name for tool in spec.tools}
             self._serial = {name: gate for name, gate in self._serial.items() if name in names}
-        for gate in self._serial.values():
-            gate.configure(1, *_room(spec)[1:])
+        for name, gate in self._serial.items():
+            self._fit(gate, name)
         if spec.endpoints != before.endpoints:
             return self._rebuild(now)
         for each in self.endpoints:
@@ -106,8 +93,12 @@ class Cluster:
         """The gate of a tool that takes one call at a time."""
         gate = self._serial.get(tool)
         if gate is None:
-            gate = self._serial[tool] = Gate(1, *_room(self.spec)[1:])
+            gate = self._serial[tool] = Gate(0, 0, 0)
+            self._fit(gate, tool)
         return gate
+
+    def _fit(self, gate: Gate, tool: str = "") -> None:
+        self._witness.fit(gate, *room_of(self.spec, tool))
 
     def _rebuild(self, now: float) -> list[Endpoint]:
         """Make the endpoints anew; who stays is kept, with what was learnt."""
@@ -146,6 +137,7 @@ class Cluster:
         if failed:
             usable = (
                 tuple(each for each in usable if each not in failed)
+                or tuple(each for each in self.spare if each not in failed)
                 or tuple(each for each in usable if each is not failed[-1])
                 or usable
             )
@@ -183,7 +175,7 @@ class Cluster:
         self.check(now)
         previous = self.circuit.state.value
         ticket = self.circuit.begin(now)
-        self._tell_circuit(previous)
+        self.tell_circuit(previous)
         return ticket
 
     def _nothing_usable(self) -> errors.NoHealthyEndpointError:
@@ -196,39 +188,48 @@ class Cluster:
 
     def succeeded(self, endpoint: Endpoint, ticket: int) -> None:
         """A call was answered by this endpoint, and well."""
-        if not endpoint.outlier.well:
-            endpoint.outlier.succeed()
         circuit = self.circuit
+        if circuit.failure_count or not endpoint.outlier.well:
+            endpoint.outlier.succeed()
+            self._witness.call_succeeded(self, endpoint)
         if circuit.closed:
             circuit.succeed(ticket)
             return
         previous = circuit.state.value
         circuit.succeed(ticket)
-        self._tell_circuit(previous)
+        self.tell_circuit(previous)
 
     def call_failed(self, ticket: int, now: float) -> None:
         """A call failed, whatever was tried."""
         previous = self.circuit.state.value
+        self._witness.call_failed(self)
         self.circuit.fail(ticket, now, partly_well=self.partly_well)
-        self._tell_circuit(previous)
+        self.tell_circuit(previous)
 
     def attempt_failed(self, endpoint: Endpoint, code: str, now: float) -> None:
         """An attempt failed by the endpoint's fault; a retry may still make the call good."""
         endpoint.latency.penalize(now)
         outlier, rules = endpoint.outlier, self.spec.outlier
         outlier.fail()
-        self._witness.doubted(endpoint)
-        if not (endpoint.usable and outlier.suspicious(rules)):
-            return
+        self._witness.attempt_failed(self, endpoint, code)
+        if endpoint.usable and outlier.suspicious(rules):
+            self.eject(endpoint, f"{outlier.errors} calls in a row failed, last {code}", now)
+
+    def eject(self, endpoint: Endpoint, reason: str, now: float) -> None:
+        """Take it out for a while, if so many may be out."""
+        rules = self.spec.outlier
         ejected = sum(each.outlier.ejected for each in self.endpoints)
-        if may_eject(rules, len(self.endpoints), len(self.usable), ejected):
+        left = len(self.usable) + len(self.spare)
+        if may_eject(rules, len(self.endpoints), left, ejected):
             previous = endpoint.verdict
-            outlier.eject(rules, f"{outlier.errors} calls in a row failed, last {code}", now)
+            endpoint.outlier.eject(rules, reason, now)
+            self._witness.ejected(self, endpoint)
             self._witness.health_changed(endpoint, previous)
             self._sort_out(now)
 
     def probed(self, endpoint: Endpoint, result: Verdict, reason: str, now: float) -> None:
         """An active probe came to this result."""
+        self._witness.probed(self, endpoint, result, reason)
         check, previous = endpoint.server.health, endpoint.verdict
         was_usable = endpoint.health.usable
         changed = endpoint.health.probed(
@@ -281,7 +282,8 @@ class Cluster:
             was_usable, each.usable = each.usable, each in usable
             if each.usable and not was_usable:
                 each.came_at = now
-        self.usable = tuple(usable)
+        self.usable = tuple(each for each in usable if not each.address.backup) or tuple(usable)
+        self.spare = tuple(each for each in usable if each not in self.usable)
         self.measures = len(up) > 1 and self.spec.balance.method in _BY_LATENCY
         if self._weigh(now) or any(each.outlier.ejected for each in self.endpoints):
             self._witness.moved(self)
@@ -296,7 +298,8 @@ class Cluster:
             ramping = ramping or factor < 1.0
         return ramping
 
-    def _tell_circuit(self, previous: str) -> None:
+    def tell_circuit(self, previous: str) -> None:
+        """Its state may be another than before."""
         if self.circuit.state.value != previous:
             self._witness.circuit_changed(self, previous)
 
@@ -306,7 +309,7 @@ class Cluster:
     def verdict(self) -> Verdict:
         """The best of its endpoints': it is down only when all are."""
         verdicts = {endpoint.verdict for endpoint in self.endpoints}
-        # There may be none: when what its names stand for is denied.
+        # There may be none: if what its names stand for is denied.
         return next((each for each in _BEST_FIRST if each in verdicts), Verdict.UNREACHABLE)
 
     @property
@@ -317,7 +320,11 @@ class Cluster:
     @property
     def is_hopeful(self) -> bool:
         """Is there an endpoint in use of which the last call, if any, did not fail?"""
-        return any(not each.outlier.errors for each in self.usable)
+        return any(not each.outlier.errors for each in (*self.usable, *self.spare))
+
+    def has_other(self, endpoint: Endpoint | None) -> bool:
+        """Would one more attempt get another?"""
+        return bool(self.spare) or any(each is not endpoint for each in self.usable)
 
     @property
     def queued(self) -> int:
@@ -341,9 +348,3 @@ class Cluster:
 _BY_LATENCY: Final = frozenset({"least_request", "peak_ewma"})
 _QUEUE_TIMEOUT_S: Final = 1.0
 _BEST_FIRST: Final = (Verdict.HEALTHY, Verdict.UNKNOWN, Verdict.UNHEALTHY, Verdict.UNREACHABLE)
-
-
-def _room(spec: Server) -> tuple[int, int, int]:
-    """How many calls may go at once, wait, and do either."""
-    at_once = 1 if not spec.upstream_dependencies.concurrency_safe else spec.limits.max_connections
-    return at_once, spec.limits.max_pending, spec.limits.max_requests

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from proxy.policy.health import Verdict
+from proxy.policy.limits import Gate
 from proxy.registry.changes import changes
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
+from proxy.registry.hearsay import Hearsay
 from proxy.registry.load import Loaded, LoadRules
 from proxy.registry.secrets import resolve_template
 from proxy.registry.snapshot import Snapshot, adopt, succeed
 from proxy.registry.surroundings import Surroundings
+from proxy.registry.witness import Parts, Room
 
 _LOG = logging.getLogger("toolproxy.registry")
 _LOG_HEALTH = logging.getLogger("toolproxy.health")
@@ -46,6 +49,8 @@ class LiveRegistry:
         self.rules = rules
         self._tell = tell
         self.current = Snapshot()
+        self.hearsay: Hearsay | None = None  # where other processes carry calls too
+        self.parts: Parts | None = None  # likewise
         self._environ = environ
         self.restless: set[Cluster] = set()  # to be ticked, as `Cluster.tick` says
         self._listeners: list[Listener] = []
@@ -86,6 +91,8 @@ class LiveRegistry:
 
     def circuit_changed(self, cluster: Cluster, previous: str) -> None:
         circuit = cluster.circuit
+        if self.hearsay is not None:
+            self.hearsay.circuit_changed(cluster)
         _LOG_HEALTH.log(
             logging.INFO if circuit.closed else logging.WARNING,
             "Circuit %s for %s (was %s), %d failures in a row",
@@ -110,9 +117,33 @@ class LiveRegistry:
             cluster.spec.namespace,
         )
 
-    def doubted(self, endpoint: Endpoint) -> None:
+    def attempt_failed(self, cluster: Cluster, endpoint: Endpoint, code: str) -> None:
         for doubter in self._doubters:
             doubter(endpoint)
+        if self.hearsay is not None:
+            self.hearsay.attempt_failed(cluster, endpoint, code)
+
+    def call_failed(self, cluster: Cluster) -> None:
+        if self.hearsay is not None:
+            self.hearsay.call_failed(cluster)
+
+    def call_succeeded(self, cluster: Cluster, endpoint: Endpoint) -> None:
+        if self.hearsay is not None:
+            self.hearsay.call_succeeded(cluster, endpoint)
+
+    def ejected(self, cluster: Cluster, endpoint: Endpoint) -> None:
+        if self.hearsay is not None:
+            self.hearsay.ejected(cluster, endpoint)
+
+    def probed(self, cluster: Cluster, endpoint: Endpoint, result: Verdict, reason: str) -> None:
+        if self.hearsay is not None:
+            self.hearsay.probed(cluster, endpoint, result, reason)
+
+    def fit(self, gate: Gate, name: str, room: Room) -> None:
+        if self.parts is None:
+            gate.configure(*room)
+        else:
+            self.parts.fit(gate, name, room)
 
     def moved(self, cluster: Cluster) -> None:
         self.restless.add(cluster)

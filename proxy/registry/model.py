@@ -141,8 +141,9 @@ class Balance(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class HealthCheck(Struct, frozen=True, kw_only=True, gc=False):
-    """How endpoints are probed; with `expect` empty, 200 and 404 are healthy."""
+    """How endpoints are probed, if they are; with `expect` empty, 200 and 404 are healthy."""
 
+    active: bool = True
     path: UrlPath = "/health"
     method: Literal["GET", "HEAD", "OPTIONS", "POST"] = "GET"
     expect: tuple[StatusCode, ...] = ()
@@ -203,6 +204,7 @@ class Tls(Struct, frozen=True, kw_only=True, gc=False):
     cert: str | None = None
     key: str | None = None
     server_name: str | None = None
+    min_version: Literal["1.2", "1.3"] = "1.2"
 
     def __post_init__(self) -> None:
         if bool(self.cert) != bool(self.key):

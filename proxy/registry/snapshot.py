@@ -11,14 +11,21 @@ from proxy import errors
 from proxy.policy import routing
 from proxy.policy.health import Verdict
 from proxy.policy.limits import Gate
-from proxy.policy.retry import REUSED_RESET
 from proxy.registry.address import Address
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import Loaded, Quarantined
 from proxy.registry.model import Server, Tool
 from proxy.registry.surroundings import Surroundings, filled_in, missing_credentials
-from proxy.registry.traits import affinity_of, deadline_s, guard_of, looks_around, takes_turns
+from proxy.registry.traits import (
+    affinity_of,
+    deadline_s,
+    guard_of,
+    looks_around,
+    opened,
+    repeats,
+    takes_turns,
+)
 from proxy.wire.forwarding import Onward
 
 
@@ -45,7 +52,7 @@ class LiveServer:
         )
         self.injected_names = frozenset(name.lower().encode() for name in spec.inject_headers)
         self.credentials = frozenset(name.encode() for name in spec.forward_headers)
-        self.passthrough = _as_bytes(spec.passthrough)
+        self.passthrough = opened(spec)
         self.tool_paths = frozenset(routing.plain_path(tool.path.encode()) for tool in spec.tools)
         self.guarded = guard_of(spec)
         self.affinity = affinity_of(spec)
@@ -75,7 +82,9 @@ class LiveTool:
         "_onward",
         "coalesce",
         "deadline_s",
+        "keeps_host",
         "key",
+        "max_body_bytes",
         "method",
         "missing",
         "name",
@@ -87,6 +96,8 @@ class LiveTool:
         "wants_object",
     )
 
+    upgrades: Final = False
+
     def __init__(self, server: LiveServer, spec: Tool, missing: tuple[str, ...]) -> None:
         self.server = server
         self.spec = spec
@@ -95,10 +106,11 @@ class LiveTool:
         self.method = spec.method.encode()
         self.path = spec.path.encode()
         self.deadline_s = deadline_s(server.spec, spec)
-        self.repeatable = _repeats(server.spec, spec.idempotent or self.method in _IDEMPOTENT)
-        # Of a tool that takes one call at a time.
+        self.repeatable = repeats(server.spec, spec.idempotent or self.method in _IDEMPOTENT)
         self.coalesce = spec.coalesce
         self.serial = server.cluster.serial_gate(spec.name) if takes_turns(spec) else None
+        self.keeps_host = server.spec.preserve_host
+        self.max_body_bytes = server.spec.max_body_bytes
         self.wants_object = self.method in _TAKES_A_BODY
         self.missing = missing  # names of required credentials that are not set
         self._onward: dict[str, Onward] = {}  # by address: endpoints come and go
@@ -124,9 +136,10 @@ class LiveTool:
 class Passage:
     """One request through a server's passthrough, in the same words as a `LiveTool`."""
 
-    __slots__ = ("deadline_s", "method", "repeatable", "server")
+    __slots__ = ("deadline_s", "keeps_host", "max_body_bytes", "method", "repeatable", "server")
 
     tool_name: Final = ""
+    upgrades: Final = True  # may a request become a tunnel?
     missing: Final[tuple[str, ...]] = ()
     serial: Final[Gate | None] = None
     wants_object: Final = False
@@ -135,8 +148,10 @@ class Passage:
     def __init__(self, server: LiveServer, method: bytes) -> None:
         self.server = server
         self.method = method
+        self.keeps_host = server.spec.preserve_host
+        self.max_body_bytes = server.spec.max_body_bytes
         self.deadline_s = deadline_s(server.spec, None)
-        self.repeatable = _repeats(server.spec, method in _IDEMPOTENT)
+        self.repeatable = repeats(server.spec, method in _IDEMPOTENT)
 
     @property
     def name(self) -> str:
@@ -221,19 +236,24 @@ class Snapshot:
     def server_called(self, method: bytes, target: bytes) -> tuple[Passage, bytes]:
         """The server that a target under `/servers/` names, and the path; raises if it is shut."""
         if not self.generation:
-            raise _not_loaded()
+            raise not_loaded()
         server, path = routing.match_passthrough(self.servers, target)
+        self.check_neighbours(server, path)
+        return Passage(server, method), path
+
+    def check_neighbours(self, server: LiveServer, path: bytes, *, but: object = None) -> None:
+        """Raises `ToolNotFoundError` where a tool is at the same address; `but` may have it."""
         for address in server.spec.endpoints:
+            there = [other for other in self.shared[_place(address)] if other is not but]
             asked = address.base.encode() + path.partition(b"?")[0]
-            if any(_is_tool(asked, address, other) for other in self.shared[_place(address)]):
+            if any(_is_tool(asked, address, other) for other in there):
                 raise errors.ToolNotFoundError(
                     "A tool of another server is there; tools are called under /tools/"
                 )
-        return Passage(server, method), path
 
     def _missing(self, target: bytes) -> errors.ProxyError:
         if not self.generation:
-            return _not_loaded()
+            return not_loaded()
         name = target[len(routing.TOOLS) :].partition(b"?")[0]
         namespace = routing.namespace_of(name).decode("ascii", "replace")
         for broken in self.quarantined:
@@ -249,7 +269,7 @@ class Snapshot:
         return routing.tool_not_found(target)
 
 
-def _not_loaded() -> errors.ProxyError:
+def not_loaded() -> errors.ProxyError:
     return errors.RegistryNotLoadedError(
         "The registry's source has not answered yet", retry_after_s=1
     )
@@ -328,14 +348,3 @@ def _is_same(before: Server, now: Server) -> bool:
     """Is it still the same server? While one of its addresses is."""
     urls = {address.url for address in before.endpoints}
     return any(address.url in urls for address in now.endpoints)
-
-
-def _repeats(spec: Server, idempotent: bool) -> bool:  # noqa: FBT001 - the question itself
-    """May a call that was sent be sent again? Then its body is held as it goes."""
-    return idempotent and spec.retry.attempts > 1 and REUSED_RESET in spec.retry.conditions
-
-
-def _as_bytes(passthrough: bool | tuple[str, ...]) -> bool | tuple[bytes, ...]:  # noqa: FBT001
-    if isinstance(passthrough, bool):
-        return passthrough
-    return tuple(prefix.encode() for prefix in passthrough)

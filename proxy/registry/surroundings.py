@@ -5,8 +5,9 @@ Knows templates and names. Does not know where secrets lie, and never says one.
 
 from collections.abc import Callable, Mapping
 
-from proxy.registry.cluster import Witness
+from proxy.registry.cluster import Cluster
 from proxy.registry.model import Server, Tool
+from proxy.registry.witness import Witness
 
 
 class Surroundings:
@@ -18,7 +19,7 @@ class Surroundings:
         self,
         fill: Callable[[str], str | None],
         is_set: Callable[[str], bool],
-        witness: Witness,
+        witness: Witness[Cluster],
         moment: float = 0.0,
     ) -> None:
         self.fill = fill

@@ -5,8 +5,11 @@ Made off the loop, since certificates are read from disk. Knows nothing of conne
 
 import asyncio
 import ssl
+from typing import Final
 
 from proxy.registry.model import Tls
+
+_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class TlsContexts:
@@ -29,6 +32,7 @@ class TlsContexts:
 
 def _made(tls: Tls | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca if tls else None)
+    context.minimum_version = _VERSIONS[tls.min_version if tls else "1.2"]
     context.set_alpn_protocols(["http/1.1"])
     if tls and tls.cert:
         context.load_cert_chain(tls.cert, tls.key)

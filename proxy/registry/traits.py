@@ -5,6 +5,7 @@ Knows one entry. Knows nothing of what runs.
 
 from typing import Final
 
+from proxy.policy.retry import REUSED_RESET
 from proxy.registry.model import Dependencies, Server, Tool
 from proxy.wire.affinity import Affinity
 
@@ -34,6 +35,13 @@ def looks_around(spec: Server) -> bool:
     )
 
 
+def opened(spec: Server) -> bool | tuple[bytes, ...]:
+    """What can be asked for beside the tools: nothing, everything, or what begins with these."""
+    if isinstance(spec.passthrough, bool):
+        return spec.passthrough
+    return tuple(prefix.encode() for prefix in spec.passthrough)
+
+
 def takes_turns(tool: Tool) -> bool:
     return tool.upstream_dependencies is not None and (
         not tool.upstream_dependencies.concurrency_safe
@@ -43,6 +51,11 @@ def takes_turns(tool: Tool) -> bool:
 def affinity_of(spec: Server) -> Affinity | None:
     key = spec.balance.key
     return Affinity(header=key.header, cookie=key.cookie, peer=key.peer) if key else None
+
+
+def repeats(spec: Server, idempotent: bool) -> bool:  # noqa: FBT001 - the question itself
+    """May a call that was sent be sent again? Then its body is held as it goes."""
+    return idempotent and spec.retry.attempts > 1 and REUSED_RESET in spec.retry.conditions
 
 
 def deadline_s(server: Server, tool: Tool | None) -> float:
@@ -60,3 +73,14 @@ def deadline_s(server: Server, tool: Tool | None) -> float:
 def _twice_p95(dependencies: Dependencies | None) -> float | None:
     latency = dependencies.expected_latency_ms if dependencies else None
     return 2 * latency.p95 / 1000 if latency and latency.p95 else None
+
+
+def room_of(spec: Server, tool: str = "") -> tuple[str, tuple[int, int, int]]:
+    """How many calls may go at once, wait, and do either: at a server, or a tool that takes turns.
+
+    With the name of what that is said of.
+    """
+    limits = spec.limits
+    one = tool or not spec.upstream_dependencies.concurrency_safe
+    room = 1 if one else limits.max_connections, limits.max_pending, limits.max_requests
+    return f"{spec.namespace}.{tool}" if tool else spec.namespace, room

@@ -25,6 +25,13 @@ def log_to_stderr(level: str, form: str) -> None:
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # its "2 changes" are no news
 
 
+def log_directly(level: str, form: str) -> None:
+    """The same without a thread, for a process that will fork; it waits for whoever reads."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_FORMS[form]())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
 def change(level: str, form: str) -> None:
     """The settings have changed."""
     logging.getLogger().setLevel(level.upper())

@@ -18,54 +18,18 @@ from prometheus_client.core import (
 )
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.samples import Exemplar, Timestamp
 
+from proxy.telemetry.counted import BUCKETS_S, Count, Counted, Durations, Gone
+from proxy.telemetry.elsewhere import Elsewhere, Labels, Part, Together
 from proxy.telemetry.record import Calendar, ExchangeRecord
-from proxy.wire.trace import Trace
 
-BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SAMPLES: Final = 150  # at a time: a millisecond or two
 _HISTOGRAMS: Final = 8
-_BOUNDS: Final = (*(str(float(bound)) for bound in BUCKETS_S), "+Inf")
+_SERIES: Final = 300  # handed over at a time: likewise
+_BY_SERVER: Final = ("server",)
+_OF_THE_PLATFORM: Final = "python_"
+_SINCE: Final = "process_start_time_seconds"
 _CALLER_LEFT: Final = 499  # as nginx logs it: nobody was there to get a status
-
-
-class Durations:
-    """A histogram: how many took at most so long, and how long all took.
-
-    Of each bucket the latest is remembered as an example: its trace, how long it took, and when.
-    """
-
-    __slots__ = ("counts", "examples", "sum_s")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS_S) + 1)
-        self.examples: list[tuple[Trace, float, float] | None] = [None] * (len(BUCKETS_S) + 1)
-        self.sum_s = 0.0
-
-    def cumulative(self, began_at: float) -> list[Any]:
-        """Its buckets; `began_at` is the wall clock's time at nought of the monotonic one."""
-        total, samples = 0, []
-        for bound, count, example in zip(_BOUNDS, self.counts, self.examples, strict=True):
-            total += count
-            samples.append((bound, float(total), _exemplar(example, began_at)))
-        return samples
-
-
-def _exemplar(example: tuple[Trace, float, float] | None, began_at: float) -> Exemplar | None:
-    if example is None:
-        return None
-    trace, seconds, at = example
-    return Exemplar({"trace_id": trace.w3c_id.decode()}, seconds, Timestamp(began_at + at, 0))
-
-
-class Count:
-    """A number that only grows."""
-
-    __slots__ = ("total",)
-
-    def __init__(self) -> None:
-        self.total = 0
 
 
 KeyT = TypeVar("KeyT")
@@ -91,23 +55,21 @@ class Gauge(NamedTuple):
     name: str
     help: str
     labels: tuple[str, ...]
-    samples: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+    samples: Callable[[], Iterable[tuple[Labels, float]]]
     kind: type[GaugeMetricFamily | CounterMetricFamily | InfoMetricFamily] = GaugeMetricFamily
+    together: Together = "sum"  # of several processes
 
 
 class Metrics:
     """All series of this sidecar."""
 
     def __init__(self) -> None:
-        self._durations: dict[tuple[str, str, int], Durations] = {}
-        self._upstreams: dict[str, Durations] = {}
-        self._calls: dict[tuple[str, str, str], Count] = {}
-        self._rejected: dict[str, Count] = {}
-        self._retries: dict[tuple[str, str], Count] = {}
+        self.elsewhere = Elsewhere()
+        self._counted = Counted()
         # What one kind of exchange counts into: found with one look-up instead of three.
         self._kinds: dict[tuple[str, str, str, bytes, int, str], _Kind] = {}
         self._gauges: list[Gauge] = []
-        self._gone: Callable[[str, str], bool] = _nothing_is
+        self._gone: Gone = _nothing_is
         self._calendar = Calendar()
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
@@ -143,39 +105,61 @@ class Metrics:
         for count in kind.counts:
             count.total += 1
         for reason in record.retries if kind.upstream is not None else ():
-            self._retries.setdefault((record.server, reason), Count()).total += 1
+            self._counted.retries.setdefault((record.server, reason), Count()).total += 1
 
     def _kind_of(self, record: ExchangeRecord) -> "_Kind":
-        status = record.status or _CALLER_LEFT
+        counted, status = self._counted, record.status or _CALLER_LEFT
         method = record.head.method.decode() or "_OTHER"
-        durations = self._durations.setdefault((record.route, method, status), Durations())
+        durations = counted.durations.setdefault((record.route, method, status), Durations())
         upstream = None
         counts = []
         if record.server and not self._gone(record.server, record.tool):
             call = (record.server, record.tool, record.outcome)
-            counts.append(self._calls.setdefault(call, Count()))
-            upstream = self._upstreams.setdefault(record.server, Durations())
+            counts.append(counted.calls.setdefault(call, Count()))
+            upstream = counted.upstreams.setdefault(record.server, Durations())
         if record.code:
-            counts.append(self._rejected.setdefault(record.code, Count()))
+            counts.append(counted.rejected.setdefault(record.code, Count()))
         return _Kind(durations, upstream, tuple(counts))
 
-    def forget(self, gone: Callable[[str, str], bool]) -> None:
+    def forget(self, gone: Gone) -> None:
         """Drop the series of servers and tools that are no more, and begin no new ones.
 
         Calls that are under way may end later.
         """
         self._gone = gone
-        self._calls = {call: n for call, n in self._calls.items() if not gone(call[0], call[1])}
-        self._upstreams = {name: it for name, it in self._upstreams.items() if not gone(name, "")}
-        self._retries = {made: n for made, n in self._retries.items() if not gone(made[0], "")}
+        self._counted.forget(gone)
         self._kinds.clear()
+
+    # --- several processes ---
+
+    def hand_over(self) -> Iterator[Counted]:
+        """All that was counted, some series at a time; here it begins at nought again."""
+        counted, self._counted = self._counted, Counted()
+        self._kinds.clear()
+        yield from counted.pieces(_SERIES)
+
+    def absorb(self, counted: Counted) -> None:
+        """It was counted elsewhere."""
+        counted.forget(self._gone)
+        self._counted.add(counted)
+
+    def part(self) -> Iterator[Part]:
+        """Numbers of the moment, for others to put together with theirs; some at a time."""
+        for gauge in self._gauges:
+            numbers = {labels: number for labels, number in gauge.samples() if number}
+            said = {gauge.name: numbers}
+            yield Part({}, said) if gauge.kind is CounterMetricFamily else Part(said, {})
+        for family in self._process.collect():
+            if not family.name.startswith(_OF_THE_PLATFORM):
+                said = {each.name: {(): each.value} for each in family.samples}
+                yield Part({}, said) if family.type == "counter" else Part(said, {})
 
     # --- the scrape ---
 
     def pieces(self) -> Iterator[Metric]:
         """All series, some of a family at a time: 10 000 tools at once would hold up calls."""
-        began_at = self._calendar.began_at
-        for some in _some(self._durations, _HISTOGRAMS):
+        counted, began_at = self._counted, self._calendar.began_at
+        for some in _some(counted.durations, _HISTOGRAMS):
             family = HistogramMetricFamily(
                 "http_server_request_duration_seconds",
                 "Time from a request's head to the end of its answer.",
@@ -186,7 +170,7 @@ class Metrics:
                     (route, method, str(status)), took.cumulative(began_at), took.sum_s
                 )
             yield family
-        for each in _some(self._upstreams, _HISTOGRAMS):
+        for each in _some(counted.upstreams, _HISTOGRAMS):
             family = HistogramMetricFamily(
                 "toolproxy_upstream_request_duration_seconds",
                 "Time from a request sent to an upstream to the head of its answer.",
@@ -196,17 +180,28 @@ class Metrics:
                 family.add_metric((server,), took.cumulative(began_at), took.sum_s)
             yield family
         yield from _counted(
-            "toolproxy_calls", "Calls by outcome.", ("server", "tool", "outcome"), self._calls
+            "toolproxy_calls", "Calls by outcome.", ("server", "tool", "outcome"), counted.calls
         )
         yield from _counted(
-            "toolproxy_rejected", "Calls answered by the sidecar itself.", ("code",), self._rejected
+            "toolproxy_rejected",
+            "Calls answered by the sidecar itself.",
+            ("code",),
+            counted.rejected,
         )
         yield from _counted(
-            "toolproxy_retries", "Attempts after the first.", ("server", "reason"), self._retries
+            "toolproxy_retries", "Attempts after the first.", ("server", "reason"), counted.retries
         )
         for gauge in self._gauges:
-            yield from _families(gauge)
-        yield from self._process.collect()
+            yield from _families(gauge, self._of_all(gauge))
+        for used in self._process.collect():
+            yield _of_all_processes(used, self.elsewhere)
+
+    def _of_all(self, gauge: Gauge) -> Iterable[tuple[Labels, float]]:
+        """Ours, and those of others; but what is no more is said of nobody."""
+        samples = self.elsewhere.with_ours(gauge.name, gauge.together, gauge.samples())
+        if gauge.labels[:1] != _BY_SERVER or not self.elsewhere.is_there:
+            return samples
+        return (each for each in samples if not self._gone(each[0][0], ""))
 
 
 def _counted(
@@ -226,8 +221,22 @@ def _some(series: dict[KeyT, ValueT], size: int) -> Iterator[list[tuple[KeyT, Va
         yield items[start : start + size]
 
 
-def _families(gauge: Gauge) -> Iterator[Metric]:
-    samples = iter(gauge.samples())
+def _of_all_processes(family: Metric, elsewhere: Elsewhere) -> Metric:
+    """Used up together; there since the oldest of them."""
+    if elsewhere.is_there and not family.name.startswith(_OF_THE_PLATFORM):
+        family.samples = [
+            each._replace(
+                value=min(each.value, elsewhere.least(each.name))
+                if each.name == _SINCE
+                else each.value + elsewhere.number(each.name)
+            )
+            for each in family.samples
+        ]
+    return family
+
+
+def _families(gauge: Gauge, numbers: Iterable[tuple[Labels, float]]) -> Iterator[Metric]:
+    samples = iter(numbers)
     while True:
         family = gauge.kind(gauge.name, gauge.help, labels=gauge.labels)
         some = list(islice(samples, _SAMPLES))

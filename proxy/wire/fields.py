@@ -145,6 +145,12 @@ def without(lines: bytes, names: frozenset[bytes]) -> bytes:
     return b"".join([b"\r\n" + line for line in kept])
 
 
+def kept_behind(lines: bytes, names: frozenset[bytes]) -> bytes:
+    """The lines (each with its CRLF behind) whose lower-case name is not among `names`."""
+    left = without(b"\r\n" + lines[:-2], names) if lines else b""
+    return left[2:] + b"\r\n" if left else b""
+
+
 def combined(lines: bytes) -> bytes:
     """The same with one line for each name, for readers that take repeated ones for a fault."""
     values: dict[bytes, bytes] = {}

@@ -6,7 +6,7 @@ with what we add. Knows nothing of where a head comes from or goes to.
 
 from typing import Final, NamedTuple
 
-from proxy.wire.fields import CORS, READ, WITHHELD, without
+from proxy.wire.fields import CORS, READ, WITHHELD, kept_behind, without
 from proxy.wire.head import CHUNKED, UNTIL_CLOSE, RequestHead, ResponseHead
 from proxy.wire.trace import Trace
 
@@ -16,32 +16,58 @@ _METHODS_WITH_A_BODY: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _RARE: Final = READ | WITHHELD | {b"max-forwards", b"via"}
 _CONTENT_TYPE: Final = frozenset({b"content-type"})
 _NO_CONTENT: Final = 204
+_SCHEMES: Final = frozenset({b"http", b"https"})
+
+
+class Certificate(NamedTuple):
+    """A caller's certificate, which was verified; every text is fit for a header field."""
+
+    subject: bytes  # as in RFC 4514: CN=a,O=b
+    san: bytes  # the other names, each with its kind: DNS:a,URI:b
+    forwarded: bytes  # the value of X-Forwarded-Client-Cert
+    names: frozenset[bytes]  # those in `san`, without their kinds
+    expired: bool = False  # by the time that the connection was made
 
 
 class Caller:
     """What a caller's connection adds to each request of its own.
 
     `trusted` says whether its own `X-Forwarded-*` are to be believed; `lines` are those that are
-    the same for all of its requests when they are not, and our mark in `Via`.
+    the same for all of its requests when they are not, and our mark in `Via`. `tls` is the version
+    that its connection speaks, or empty.
     """
 
-    __slots__ = ("address", "lines", "scheme", "trusted", "via_line")
+    __slots__ = ("address", "certificate", "lines", "scheme", "tls", "trusted", "via_line")
 
-    def __init__(self, address: bytes, scheme: bytes, via: bytes, *, trusted: bool) -> None:
+    def __init__(
+        self,
+        address: bytes,
+        scheme: bytes,
+        via: bytes,
+        *,
+        trusted: bool,
+        tls: bytes = b"",
+        certificate: Certificate | None = None,
+    ) -> None:
         self.address = address
         self.scheme = scheme
         self.trusted = trusted
+        self.tls = tls
+        self.certificate = certificate
         self.via_line = b"Via: %b\r\n" % via
         self.lines = b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (
             self.via_line,
             address,
             scheme,
         )
+        if certificate is not None:
+            self.lines += b"X-Forwarded-Client-Cert: %b\r\n" % certificate.forwarded
 
 
 class Onward(NamedTuple):
     """Where requests of one kind go. `lines` are Host and what is injected, with CRLF behind.
 
+    `overrides` says that some of the `injected_names` are of fields that we write ourselves.
     Two that have the same object for their `way` differ in nothing but their `lines`.
     """
 
@@ -51,6 +77,7 @@ class Onward(NamedTuple):
     forwarded_credentials: frozenset[bytes]
     injected_names: frozenset[bytes]
     way: object | None = None
+    overrides: bool = False
 
 
 def request_head(
@@ -74,8 +101,12 @@ def _constant_lines(head: RequestHead, onward: Onward, caller: Caller) -> tuple[
         lines += _rare_lines(head, onward)
     start = b"%b %b HTTP/1.1%b\r\n" % (onward.method, onward.target, lines)
     if caller.trusted:
-        return start, _forwarded(head, caller)
-    return start, b"%bX-Forwarded-Host: %b\r\n" % (caller.lines, head.authority)
+        behind = _forwarded(head, caller)
+    else:
+        behind = b"%bX-Forwarded-Host: %b\r\n" % (caller.lines, head.authority)
+    if onward.overrides:
+        behind = kept_behind(behind, onward.injected_names)
+    return start, behind
 
 
 def _rare_lines(head: RequestHead, onward: Onward) -> bytes:
@@ -141,18 +172,34 @@ def client_address(head: RequestHead, caller: Caller) -> bytes:
     return head.noted.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip() or caller.address
 
 
+def client_scheme(head: RequestHead, caller: Caller) -> bytes:
+    """How they called: by our own connection, or a trusted proxy's word on the one before it."""
+    if caller.trusted:
+        said = head.noted.get(b"x-forwarded-proto", b"").lower()
+        if said in _SCHEMES:
+            return said
+    return caller.scheme
+
+
 def _forwarded(head: RequestHead, caller: Caller) -> bytes:
     """`Via` and `X-Forwarded-*` behind a proxy that we trust."""
     noted = head.noted
     before = noted.get(b"x-forwarded-for")
+    ours = _OUR_FORWARDED if caller.certificate is None else _OUR_FORWARDED | _CERTIFICATE
     kept = [
         b"%b: %b\r\n" % (name, value)
         for name, value in noted.items()
-        if name.startswith(b"x-forwarded-") and name not in _OUR_FORWARDED and b"_" not in name
+        if name.startswith(b"x-forwarded-") and name not in ours and b"_" not in name
     ]
+    if caller.certificate is not None:
+        earlier = noted.get(b"x-forwarded-client-cert")
+        whole = (b"%b," % earlier if earlier else b"") + caller.certificate.forwarded
+        kept.append(b"X-Forwarded-Client-Cert: %b\r\n" % whole)
     if b"forwarded" in noted:
         node = b'"[%b]"' % caller.address if b":" in caller.address else caller.address
-        kept.append(b"Forwarded: %b, for=%b;proto=http\r\n" % (noted[b"forwarded"], node))
+        kept.append(
+            b"Forwarded: %b, for=%b;proto=%b\r\n" % (noted[b"forwarded"], node, caller.scheme)
+        )
     return b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n%b" % (
         caller.via_line,
         before + b", " + caller.address if before else caller.address,
@@ -162,6 +209,7 @@ def _forwarded(head: RequestHead, caller: Caller) -> bytes:
     )
 
 
+_CERTIFICATE: Final = frozenset({b"x-forwarded-client-cert"})
 _OUR_FORWARDED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 
 

@@ -27,6 +27,7 @@ class RequestHead:
         "method",
         "minor_version",
         "noted",
+        "routed",
         "target",
         "written",
     )
@@ -54,6 +55,8 @@ class RequestHead:
         self.written: tuple[object, object, bytes, bytes] | None = None
         # Likewise what was found out about it on its way in.
         self.found: object | None = None
+        # And what route it takes.
+        self.routed: object | None = None
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method.decode()} {self.target.decode('latin-1')}>"
@@ -62,7 +65,16 @@ class RequestHead:
 class ResponseHead:
     """One answer's head, judged and split. `status_line` is what follows the version."""
 
-    __slots__ = ("body_bytes", "keep_alive", "lines", "noted", "status", "status_line", "written")
+    __slots__ = (
+        "body_bytes",
+        "changed",
+        "keep_alive",
+        "lines",
+        "noted",
+        "status",
+        "status_line",
+        "written",
+    )
 
     def __init__(
         self,
@@ -80,6 +92,8 @@ class ResponseHead:
         self.body_bytes = body_bytes
         self.keep_alive = keep_alive
         self.written = b""  # as for RequestHead
+        # Likewise what a route's changes made of it, and which.
+        self.changed: tuple[object, ResponseHead] | None = None
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status}>"

@@ -6,7 +6,7 @@ and keeps nothing: two calls at once can't mix.
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from proxy.wire.fields import one_visible
 
@@ -46,6 +46,10 @@ class Trace:
 
     def __repr__(self) -> str:
         return f"<Trace {self.trace_id.decode()}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process: a compiled class has nothing that pickle could take it apart by."""
+        return Trace, (self.trace_id, self.request_id, self.id_lines, self.context_lines)
 
     @property
     def w3c_id(self) -> bytes:

@@ -37,6 +37,12 @@ def test_a_ratio_is_that_of_the_medians_and_spreads_by_round() -> None:
     assert rounds.ratio("small", CPU, "ours", "theirs") == Spread(3.0, 1.5, 4.0)
 
 
+def test_neighbours_are_compared_one_by_one() -> None:
+    rounds = measured("small", ours=[20.0, 101.0, 40.0], theirs=[20.0, 100.0, 10.0])
+
+    assert rounds.pairwise("small", CPU, "ours", "theirs") == Spread(1.01, 1.0, 4.0)
+
+
 def test_a_difference_is_the_median_of_those_of_single_rounds() -> None:
     rounds = measured("small", ours=[23.0, 130.0, 42.0], theirs=[20.0, 129.0, 40.0])
 

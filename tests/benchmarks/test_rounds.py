@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from benchmarks.cases import CASES
 from benchmarks.peers.envoy import ENVOY
 from benchmarks.peers.haproxy import HAPROXY
@@ -26,3 +28,11 @@ def test_a_case_is_over_before_the_next_begins() -> None:
         ("small", "nginx"),
         ("alone", "nginx"),
     ]
+
+
+def test_peers_that_nearly_agree_take_many_short_turns() -> None:
+    plan = [(replace(CASES[0], slices=3), [NGINX, ENVOY])]
+
+    orders = [peer.key for _, peer in turned(plan, 0)]
+
+    assert orders == ["nginx", "envoy", "envoy", "nginx", "nginx", "envoy"]

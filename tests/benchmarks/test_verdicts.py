@@ -7,8 +7,11 @@ from benchmarks.figures import CPU, Measurements, Round, Spread
 from benchmarks.peers.envoy import ENVOY
 from benchmarks.peers.nginx import NGINX
 from benchmarks.peers.toolproxy import COMPILED, MANY_TOOLS, TEN_TOOLS, TOOLPROXY
-from benchmarks.promises import (
-    PROMISES,
+from benchmarks.promises import PROMISES
+from benchmarks.replicas.course import P99_AFTER
+from benchmarks.replicas.peers import LEAST
+from benchmarks.selection import Field
+from benchmarks.sources import (
     Bar,
     Evidence,
     Promise,
@@ -16,12 +19,10 @@ from benchmarks.promises import (
     of_one,
     own,
     own_worst,
+    pairwise,
     ratio,
     worst_of,
 )
-from benchmarks.replicas.course import P99_AFTER
-from benchmarks.replicas.peers import LEAST
-from benchmarks.selection import Field
 from benchmarks.verdicts import as_rows, judge, needed, verdict_table
 
 FIELD = Field({NGINX: "1", TOOLPROXY: "1", TEN_TOOLS: "1", MANY_TOOLS: "1"}, {"Envoy": "why"})
@@ -79,6 +80,12 @@ def test_a_ratio_divides_ours_by_the_other() -> None:
     it = evidence(toolproxy=[30.0], nginx=[20.0])
 
     assert ratio("small", CPU, NGINX).figure(it) == Spread.of([1.5])
+
+
+def test_two_that_nearly_agree_are_compared_in_pairs() -> None:
+    it = evidence(tools10=[10.0, 30.0, 20.0], tools100000=[20.0, 30.0, 20.0])
+
+    assert pairwise("small", CPU, TEN_TOOLS, of=MANY_TOOLS).figure(it) == Spread(1.0, 1.0, 2.0)
 
 
 def test_a_ratio_may_be_of_two_others() -> None:

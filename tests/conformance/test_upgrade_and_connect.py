@@ -1,4 +1,4 @@
-"""Leaving HTTP/1.1 is refused or ignored: RFC 9110, 7.8 and 9.3.6; checklist 49 and 51 to 55."""
+"""Leaving HTTP/1.1 is for WebSockets alone: RFC 9110, 7.8 and 9.3.6; checklist 49 and 51 to 55."""
 
 import pytest
 
@@ -8,6 +8,7 @@ from tests.support.problems import problem_of
 from tests.support.scripts import answers
 from tests.support.sidecar import Sidecar
 from tests.support.tables import on_every_path, refusals, refused_with, rows
+from tests.support.websockets import SWITCHED, asks
 
 SWITCHING = message(b"HTTP/1.1 101 Switching Protocols", b"Upgrade: h2c", b"Connection: Upgrade")
 START = b"<> HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -67,6 +68,16 @@ def test_49_and_52_switching_that_was_not_forwarded_is_no_tunnel(
     answer = sidecar.ask(get("/servers/o/any", *fields))
 
     assert (answer.status, problem_of(answer)["code"]) == (502, "upstream_protocol")
+
+
+def test_52_switching_that_was_forwarded_is_a_tunnel(sidecar: Sidecar, origin: Origin) -> None:
+    origin.script = answers(SWITCHED + b"opaque", close=True)
+    with sidecar.caller() as caller:
+        caller.send(asks("/servers/o/any"))
+
+        answer = caller.answer("GET")
+        assert (answer.status, answer.values("upgrade")) == (101, ["websocket"])
+        assert caller.some(6) == b"opaque"
 
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])

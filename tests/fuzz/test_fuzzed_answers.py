@@ -10,7 +10,8 @@ from tests.support.fuzz_run import fuzzed_sidecar
 
 CALLS = 5_000
 # A half answer on a connection that stays open must not hold a caller for long.
-PATIENCE = {"timeout": "4s", "idle_timeout": "4s"}
+# A busy machine may take seconds to accept: that is no refusal of a plain answer.
+PATIENCE = {"timeout": "4s", "idle_timeout": "4s", "connect_timeout": "4s"}
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
 

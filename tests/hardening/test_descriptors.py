@@ -77,7 +77,7 @@ def test_calls_on_kept_connections_go_on_at_no_cost(
 @pytest.mark.slow
 @pytest.mark.usefixtures("_few_from_the_start")
 def test_exhaustion_is_said_in_few_words(start_sidecar: StartSidecar) -> None:
-    sidecar = start_sidecar(server("o", "http://127.0.0.1:9"))
+    sidecar = start_sidecar(server("o", "http://127.0.0.1:9"), forked=False)
 
     with Siege(sidecar, CROWD):
         eventually(lambda: SAID.search(sidecar.stderr))

@@ -1,4 +1,7 @@
-"""The command: what it accepts, how it ends, and the one line it says when it cannot begin."""
+"""The command: what it accepts, how it ends, and the one line it says when it cannot begin.
+
+Each way to begin has an interpreter of its own once here: elsewhere, most are forks.
+"""
 
 import re
 import socket
@@ -26,7 +29,7 @@ def settings_file(directory: Path, text: str = "", *servers: Server) -> Path:
 
 @pytest.mark.parametrize("spelling", [["check"], ["-t"]], ids=["check", "-t"])
 def test_check_of_a_good_configuration_is_done(tmp_path: Path, spelling: list[str]) -> None:
-    done = run_command(*spelling, "-c", str(settings_file(tmp_path)))
+    done = run_command(*spelling, "-c", str(settings_file(tmp_path)), forked=False)
 
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
 
@@ -84,7 +87,7 @@ def test_settings_that_are_not_yaml_are_one_line(tmp_path: Path) -> None:
 
 
 def test_missing_settings_file_is_one_line(tmp_path: Path) -> None:
-    done = run_command("run", "-c", str(tmp_path / "absent.yaml"))
+    done = run_command("run", "-c", str(tmp_path / "absent.yaml"), forked=False)
 
     said = done.stderr.splitlines()
     assert (done.returncode, len(said), "absent.yaml" in done.stderr) == (2, 1, True)
@@ -143,13 +146,13 @@ def test_unusable_arguments_end_with_2(arguments: list[str]) -> None:
 
 
 def test_version_tells_what_runs_it() -> None:
-    done = run_command("--version")
+    done = run_command("--version", forked=False)
 
     assert re.fullmatch(r"toolproxy \S+ \(Python 3\.\S+(, compiled)?\)\n", done.stdout)
 
 
 def test_help_is_no_failure() -> None:
-    done = run_command("--help")
+    done = run_command("--help", forked=False)
 
     named = [word in done.stdout for word in ("run", "check", "demo")]
     assert (done.returncode, named) == (0, [True] * 3)
@@ -162,7 +165,7 @@ def test_environment_stands_over_the_file(
     extra = {"TOOLPROXY_LIMITS__REQUEST_LINE": "100", "HOST": "127.0.0.1", "PORT": "0"}
     settings = {"limits": {"request_line": 5000}, "listen": "127.0.0.1:1"}
 
-    sidecar = start_sidecar(behind, settings=settings, extra=extra)
+    sidecar = start_sidecar(behind, settings=settings, extra=extra, forked=False)
 
     assert sidecar.get("/health?" + "q" * 200).status == 414
 

@@ -198,3 +198,17 @@ def _status_of(sidecar: Sidecar, namespace: str) -> object:
     tools = sidecar.get("/tools").json()["tools"]
     assert isinstance(tools, list)
     return next(tool["health_status"] for tool in tools if tool["namespace"] == namespace)
+
+
+def test_server_without_probes_is_asked_nothing_and_called(
+    start_origin: StartOrigin, start_sidecar: StartSidecar
+) -> None:
+    quiet, asked = start_origin(), start_origin()
+    sidecar = start_sidecar(
+        server("quiet", quiet.url, health={**QUICK, "active": False}),
+        server("asked", asked.url, health=QUICK),
+    )
+
+    assert eventually(lambda: asked.probes > 3)
+    assert sidecar.ask(post("/tools/quiet.call")).status == 200
+    assert (_status_of(sidecar, "quiet"), quiet.probes) == ("unknown", 0)

@@ -50,7 +50,7 @@ class Fountain:
 def test_large_request_passes_through_without_being_held(
     start_origin: StartOrigin, start_sidecar: StartSidecar
 ) -> None:
-    sidecar = _warm(start_sidecar(server("o", start_origin(swallow).url)))
+    sidecar = _warm(start_sidecar(server("o", start_origin(swallow).url), forked=False))
     body = PIECE * (LARGE_BYTES // len(PIECE))
     before = sidecar.resident_bytes()
     with sidecar.caller() as caller:
@@ -76,7 +76,7 @@ def test_large_answer_passes_through_without_being_held(
     start_origin: StartOrigin, start_sidecar: StartSidecar, head: bytes
 ) -> None:
     origin = start_origin()
-    sidecar = _warm(start_sidecar(server("o", origin.url)))
+    sidecar = _warm(start_sidecar(server("o", origin.url), forked=False))
     origin.script = Fountain(head)
     before = sidecar.resident_bytes()
 
@@ -93,7 +93,7 @@ def test_62_slow_reader_stops_the_upstream(
     start_origin: StartOrigin, start_sidecar: StartSidecar
 ) -> None:
     origin = start_origin()
-    sidecar = _warm(start_sidecar(server("o", origin.url, passthrough=True)))
+    sidecar = _warm(start_sidecar(server("o", origin.url, passthrough=True), forked=False))
     fountain = Fountain(message(b"HTTP/1.1 200 OK", b"Content-Length: %d" % LARGE_BYTES))
     origin.script = fountain
     before = sidecar.resident_bytes()
@@ -115,7 +115,9 @@ def test_hundred_slow_readers_stay_within_the_water_marks(
 ) -> None:
     origin = start_origin()
     limits = {"max_connections": 200}
-    sidecar = _warm(start_sidecar(server("o", origin.url, passthrough=True, limits=limits)))
+    sidecar = _warm(
+        start_sidecar(server("o", origin.url, passthrough=True, limits=limits), forked=False)
+    )
     head = message(b"HTTP/1.1 200 OK", b"Content-Length: %d" % LARGE_BYTES)
     fountains: list[Fountain] = []
 
@@ -146,7 +148,7 @@ def test_slow_upstream_stops_the_caller(
     start_origin: StartOrigin, start_sidecar: StartSidecar
 ) -> None:
     origin = start_origin()
-    sidecar = _warm(start_sidecar(server("o", origin.url)))
+    sidecar = _warm(start_sidecar(server("o", origin.url), forked=False))
 
     async def never_read(_: Visit) -> None:
         await asyncio.Event().wait()
@@ -167,7 +169,7 @@ def test_caller_that_only_sends_is_not_heard_for_ever(
     start_origin: StartOrigin, start_sidecar: StartSidecar
 ) -> None:
     """Requests pipelined without reading an answer: input stops at a bounded buffer."""
-    sidecar = _warm(start_sidecar(server("o", start_origin().url)))
+    sidecar = _warm(start_sidecar(server("o", start_origin().url), forked=False))
     before = sidecar.resident_bytes()
     flood = memoryview(get("/tools") * 500_000)
     with sidecar.caller(receive_buffer_bytes=65_536) as caller:

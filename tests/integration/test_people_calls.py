@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 import pytest
 
+from tests.support import forks
 from tests.support.messages import message, ok
 from tests.support.origin import Origin
 from tests.support.scripts import answers, sends_and_resets
@@ -31,15 +32,8 @@ def call(
     sidecar: Sidecar, *arguments: str, stdin: bytes = b"", tool: str = "o.call"
 ) -> "subprocess.CompletedProcess[bytes]":
     where = f"http://127.0.0.1:{sidecar.port}"
-    return subprocess.run(  # noqa: S603 - our own command, built of constants
-        [sys.executable, "-m", "proxy", "call", tool, *arguments, "--url", where],
-        cwd=ROOT,
-        env=environment({}),
-        input=stdin,
-        capture_output=True,
-        timeout=START_WITHIN_S,
-        check=False,
-    )
+    said = ["call", tool, *arguments, "--url", where]
+    return forks.finish(said, environment({}), stdin=stdin, within_s=START_WITHIN_S)
 
 
 def answer(status: bytes, body: bytes, *fields: bytes) -> bytes:
@@ -166,21 +160,13 @@ def test_an_answer_that_breaks_off_is_status_1(sidecar: Sidecar, origin: Origin)
 def test_an_answer_that_nobody_reads_ends_quietly(sidecar: Sidecar, origin: Origin) -> None:
     origin.script = answers(ok(b"x" * (8 << 20)))
     where = f"http://127.0.0.1:{sidecar.port}"
-    process = subprocess.Popen(  # noqa: S603 - our own command, built of constants
-        [sys.executable, "-m", "proxy", "call", "o.call", "{}", "--url", where],
-        cwd=ROOT,
-        env=environment({}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout
-    assert process.stderr
-    process.stdout.read(10)
-    process.stdout.close()
+    piped = forks.start_piped(["call", "o.call", "{}", "--url", where], environment({}))
+    piped.stdout.read(10)
+    piped.stdout.close()
 
-    status = process.wait(START_WITHIN_S)
+    status = piped.process.wait(START_WITHIN_S)
 
-    with process.stderr as stderr:
+    with piped.stderr as stderr:
         assert (status, stderr.read()) == (0, b"")
 
 

@@ -1,20 +1,18 @@
 """`toolproxy events` in a pipe: the past, what it adds up to, and the present."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 import orjson
 import pytest
 
+from tests.support import forks
 from tests.support.loop_thread import LoopThread
 from tests.support.messages import ok, post
 from tests.support.origin import Origin, Visit
 from tests.support.sidecar import (
-    ROOT,
     START_WITHIN_S,
     Sidecar,
     environment,
@@ -51,22 +49,16 @@ def listed(sidecar: Sidecar, *arguments: str) -> list[Any]:
 
 
 @contextmanager
-def followed(where: str, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
-    process = subprocess.Popen(  # noqa: S603 - our own command, built of constants
-        [sys.executable, "-m", "proxy", "events", "--follow", *arguments, "--url", where],
-        cwd=ROOT,
-        env=environment({}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        yield process
-        process.kill()
+def followed(where: str, *arguments: str) -> Iterator[forks.Piped]:
+    piped = forks.start_piped(["events", "--follow", *arguments, "--url", where], environment({}))
+    with closing(piped):
+        yield piped
+        piped.process.kill()
+        piped.process.wait(START_WITHIN_S)
 
 
-def next_of(process: "subprocess.Popen[bytes]") -> Any:
-    assert process.stdout
-    return orjson.loads(process.stdout.readline())
+def next_of(piped: forks.Piped) -> Any:
+    return orjson.loads(piped.stdout.readline())
 
 
 @pytest.mark.parametrize(
@@ -103,12 +95,12 @@ def test_a_trace_is_summed_up(sidecar: Sidecar) -> None:
 def test_what_is_followed_begins_behind_what_was_listed(sidecar: Sidecar) -> None:
     call(sidecar, "o.call", "before")
 
-    with followed(url(sidecar), "--type", "tool_invoked", "--limit", "1") as process:
-        traces = [next_of(process)["trace_id"]]
+    with followed(url(sidecar), "--type", "tool_invoked", "--limit", "1") as piped:
+        traces = [next_of(piped)["trace_id"]]
         call(sidecar, "o.call", "after")
-        traces.append(next_of(process)["trace_id"])
-        process.send_signal(signal.SIGINT)
-        status = process.wait(START_WITHIN_S)
+        traces.append(next_of(piped)["trace_id"])
+        piped.process.send_signal(signal.SIGINT)
+        status = piped.process.wait(START_WITHIN_S)
 
     assert (traces, status) == (["before", "after"], 0)
 
@@ -129,8 +121,8 @@ def test_what_comes_while_the_past_is_listed_is_shown_once(
         await visit.send(STREAM + b"".join(events))
         await held.passed()
 
-    with followed(start_origin(busy).url, "--limit", "7") as process:
-        ids = [next_of(process)["event_id"], next_of(process)["event_id"]]
+    with followed(start_origin(busy).url, "--limit", "7") as piped:
+        ids = [next_of(piped)["event_id"], next_of(piped)["event_id"]]
 
     assert (ids, begun_at) == (["e-6", "e-7"], ["e-5"])
 
@@ -150,8 +142,8 @@ def test_a_stream_that_breaks_is_taken_up_again(
             await held.passed()
         visit.close()
 
-    with followed(start_origin(breaks).url) as process:
-        found = [next_of(process), next_of(process)]
+    with followed(start_origin(breaks).url) as piped:
+        found = [next_of(piped), next_of(piped)]
 
     assert (found, ids) == (
         [{"event_type": "tick", "n": 1}, {"event_type": "tick", "n": 2}],
@@ -166,21 +158,19 @@ def test_what_is_no_json_is_a_message(start_origin: StartOrigin, loop_thread: Lo
         await visit.send(STREAM + b"data: hello\ndata: there\n\n")
         await held.passed()
 
-    with followed(start_origin(talks).url) as process:
-        found = next_of(process)
+    with followed(start_origin(talks).url) as piped:
+        found = next_of(piped)
 
     assert found == {"event_type": "message", "message": "hello\nthere"}
 
 
 def test_nobody_who_reads_ends_it_quietly(sidecar: Sidecar) -> None:
     call(sidecar, "o.call", "before")
-    with followed(url(sidecar), "--type", "tool_invoked", "--limit", "1") as process:
-        next_of(process)
-        assert process.stdout
-        process.stdout.close()
+    with followed(url(sidecar), "--type", "tool_invoked", "--limit", "1") as piped:
+        next_of(piped)
+        piped.stdout.close()
         call(sidecar, "o.call", "after")
 
-        status = process.wait(START_WITHIN_S)
+        status = piped.process.wait(START_WITHIN_S)
 
-        assert process.stderr
-        assert (status, process.stderr.read()) == (0, b"")
+        assert (status, piped.stderr.read()) == (0, b"")

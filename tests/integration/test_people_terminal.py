@@ -7,8 +7,6 @@ import re
 import select
 import signal
 import struct
-import subprocess
-import sys
 import termios
 import unicodedata
 from collections.abc import Iterator
@@ -17,11 +15,12 @@ from typing import Final
 
 import pytest
 
+from tests.support import forks
 from tests.support.loop_thread import LoopThread
 from tests.support.messages import ok
 from tests.support.origin import Origin, Visit
 from tests.support.scripts import answers
-from tests.support.sidecar import ROOT, START_WITHIN_S, Sidecar, environment, server
+from tests.support.sidecar import START_WITHIN_S, Sidecar, environment, server
 from tests.support.starters import StartOrigin, StartSidecar
 from tests.support.waiting import eventually
 
@@ -34,7 +33,7 @@ WIDE: Final = "工具 ツール"
 class Terminal:
     """A command on a terminal of its own: what it shows, and how it ends."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", screen: int) -> None:
+    def __init__(self, process: forks.Process, screen: int) -> None:
         self.process = process
         self.shown = ""
         self._screen = screen
@@ -70,14 +69,8 @@ def opened(
     screen, inside = os.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     known = environment({"TERM": "xterm", "LC_ALL": "C.UTF-8", "COLUMNS": "", "NO_COLOR": ""})
-    process = subprocess.Popen(  # noqa: S603 - our own command, built of constants
-        [sys.executable, "-m", "proxy", *arguments, "--url", url],
-        cwd=ROOT,
-        env=known | (extra or {}),
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-    )
+    streams = forks.Streams(inside, inside, inside)
+    process = forks.start([*arguments, "--url", url], known | (extra or {}), streams)
     os.close(inside)
     try:
         yield Terminal(process, screen)

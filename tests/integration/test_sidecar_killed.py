@@ -5,9 +5,6 @@ Ten times here; `TOOLPROXY_KILLS=200` for as many as the promise says.
 
 import itertools
 import os
-import signal
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -20,11 +17,12 @@ import pytest
 import yaml
 
 from proxy.artifact import identity
-from tests.support.sidecar import READY, ROOT, START_WITHIN_S, environment, registry, server
+from tests.support import forks
+from tests.support.sidecar import READY, START_WITHIN_S, environment, registry, server
 from tests.support.signing import Signer, beside
 
 KILLS: Final = int(os.environ.get("TOOLPROXY_KILLS", "10"))
-LATEST_KILL_S: Final = 0.7  # a start takes half a second, a reload somewhat less
+LATEST_KILL_S: Final = 0.2  # a start takes 0.1 s behind its imports, a reload somewhat more
 BETWEEN_S: Final = 0.08
 SIGNER: Final = Signer()
 
@@ -76,7 +74,7 @@ def publisher(tmp_path: Path) -> Iterator[Publisher]:
     publisher.stop()
 
 
-def started(folder: Path) -> "subprocess.Popen[str]":
+def started(folder: Path) -> forks.Piped:
     SIGNER.is_trusted_in(folder / "keys")
     settings = {
         "path": str(folder / "registry.yaml"),
@@ -87,22 +85,15 @@ def started(folder: Path) -> "subprocess.Popen[str]":
     (folder / "proxy.yaml").write_text(
         yaml.safe_dump({"listen": "127.0.0.1:0", "registry": settings})
     )
-    return subprocess.Popen(  # noqa: S603 - our own command, built of constants
-        [sys.executable, "-m", "proxy", "run", "-c", str(folder / "proxy.yaml")],
-        cwd=ROOT,
-        env=environment({}),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
+    return forks.start_piped(["run", "-c", str(folder / "proxy.yaml")], environment({}))
 
 
-def active_of(process: "subprocess.Popen[str]") -> str:
+def active_of(sidecar: forks.Piped) -> str:
     """What runs, once it listens; it must."""
     said = []
-    for line in process.stderr or ():
-        said.append(line)
-        if ready := READY.search(line):
+    for line in sidecar.stderr:
+        said.append(line.decode())
+        if ready := READY.search(said[-1]):
             with urllib.request.urlopen(
                 f"http://127.0.0.1:{ready[1]}/registry", timeout=START_WITHIN_S
             ) as answer:
@@ -110,11 +101,10 @@ def active_of(process: "subprocess.Popen[str]") -> str:
     raise AssertionError(f"it does not listen: {said}")
 
 
-def killed(process: "subprocess.Popen[str]") -> None:
-    process.send_signal(signal.SIGKILL)
-    process.wait(START_WITHIN_S)
-    if process.stderr:
-        process.stderr.close()
+def killed(sidecar: forks.Piped) -> None:
+    sidecar.process.kill()
+    sidecar.process.wait(START_WITHIN_S)
+    sidecar.close()
 
 
 @pytest.mark.timeout(60 + 10 * KILLS)
@@ -125,13 +115,13 @@ def test_whenever_it_is_killed_it_starts_again_with_what_was_published(
     pause = threading.Event().wait
 
     for number in range(KILLS):
-        process = started(tmp_path)
+        sidecar = started(tmp_path)
         try:
             if number % 2:  # in a reload, else in the start
-                assert active_of(process) in publisher.published
+                assert active_of(sidecar) in publisher.published
             pause(random.uniform(0, LATEST_KILL_S))
         finally:
-            killed(process)
+            killed(sidecar)
 
     last = started(tmp_path)
     try:

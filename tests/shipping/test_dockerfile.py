@@ -49,7 +49,7 @@ def test_command_is_process_1_and_told_by_term() -> None:
 def test_port_and_registry_are_the_default_ones() -> None:
     last, settings = stages()[-1], Settings()
 
-    assert said(last, "EXPOSE").argument == str(settings.port)
+    assert said(last, "EXPOSE").argument == str(settings.listen[0]).rpartition(":")[2]
     assert Path(settings.registry.path).is_relative_to(said(last, "WORKDIR").argument)
 
 

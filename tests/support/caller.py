@@ -7,13 +7,14 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
 import orjson
 
+from tests.support.kernel_queue import UnreadBytes
+
 PATIENCE_S: Final = 10.0
-SOCKETS: Final = Path("/proc/net/tcp")
+_GLANCE_S: Final = 50e-6
 STATUS_LINE: Final = re.compile(rb"(HTTP/1\.[01]) ([1-5]\d\d) ([\t\x20-\x7e\x80-\xff]*)")
 FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 
@@ -79,7 +80,7 @@ class Caller:
             self._socket.close()
             raise
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._row = f":{port:04X} 0100007F:{self._socket.getsockname()[1]:04X} "
+        self._unread_by_peer = UnreadBytes(("127.0.0.1", port), self._socket.getsockname())
         self._unread = bytearray()
         self.was_reset = False
 
@@ -88,6 +89,11 @@ class Caller:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+
+    @property
+    def port(self) -> int:
+        """Ours."""
+        return int(self._socket.getsockname()[1])
 
     def send(self, octets: bytes) -> None:
         self._socket.sendall(octets)
@@ -106,8 +112,8 @@ class Caller:
     def wait_until_read(self, *, within_s: float = 1.0) -> None:
         """Wait until the other end has read all that was sent (Linux tells; elsewhere: go on)."""
         ends_at = time.monotonic() + within_s
-        while self._peer_has_unread() and time.monotonic() < ends_at:
-            time.sleep(0)
+        while self._unread_by_peer() and time.monotonic() < ends_at:
+            time.sleep(_GLANCE_S)
 
     def answer(self, method: str = "POST") -> Answer:
         """The next final answer, with the interim ones that came before it."""
@@ -227,14 +233,6 @@ class Caller:
         if not octets:
             raise (error if not self._unread else BrokenOffError)(bytes(self._unread))
         self._unread += octets
-
-    def _peer_has_unread(self) -> bool:
-        if not SOCKETS.exists():
-            return False
-        for row in SOCKETS.read_text().splitlines():
-            if self._row in row:
-                return not row.split()[4].endswith(":00000000")
-        return False
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:

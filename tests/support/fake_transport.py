@@ -75,6 +75,10 @@ class FakeTransport(asyncio.Transport):
 
     # --- for the protocol ---
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self.protocol = protocol
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert self.fate == "open", f"written after the end: {bytes(data)!r}"
         self._written += data

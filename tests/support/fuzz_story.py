@@ -41,6 +41,7 @@ _NEVER: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings"}
     | {b"expect", b"request-timeout", b"forwarded", b"authorization", b"cookie", b"x-api-key"}
 )
+_TUNNELLING: Final = frozenset({b"connection", b"upgrade"})
 _ESCAPE: Final = re.compile(
     rb"%(?:25)*(?:2f|5c)|\\|/(?:\.|%(?:25)*2e){1,2}(?:[;/]|$)", re.IGNORECASE
 )
@@ -208,12 +209,22 @@ def route(request: Request) -> tuple[bytes, bytes] | None:
     return None
 
 
+def _asks_for_a_tunnel(request: Request) -> bool:
+    """A WebSocket's beginning, which alone goes on as it is."""
+    return (
+        (request.method, request.minor) == (b"GET", 1)
+        and b"upgrade" in tokens_in(request.fields, b"connection")
+        and [each.lower() for each in request.values(b"upgrade")] == [b"websocket"]
+    )
+
+
 def check_forwarded(request: Request, octets: bytes) -> None:
     """What may never reach an upstream, whoever asked for it."""
     names = [name for name, _ in request.fields]
     if any(names.count(name) != 1 for name in _ONCE + _ONCE_FORWARDED):
         raise Odd(f"a field of ours that is not there once: {octets!r}")
-    if any(name in _NEVER or b"_" in name or name.startswith(b"proxy-") for name in names):
+    never = _NEVER - _TUNNELLING if _asks_for_a_tunnel(request) else _NEVER
+    if any(name in never or b"_" in name or name.startswith(b"proxy-") for name in names):
         raise Odd(f"a field that must not go on: {octets!r}")
     if any(name in _OURS | _NEVER for name, _ in request.trailers or ()):
         raise Odd(f"a trailer that must not go on: {octets!r}")
@@ -249,8 +260,9 @@ def _is_forwarded_as(asked: Request, request: Request) -> bool:
 def _check_fields(asked: Request, request: Request) -> None:
     """Nothing is there that the caller has not said, or said only for the sidecar."""
     nominated = set(tokens_in(asked.fields, b"connection")) - _OURS
+    ours = _OURS | _TUNNELLING if _asks_for_a_tunnel(asked) else _OURS
     for name, value in request.fields:
-        if name in _OURS or name.startswith(b"x-forwarded-"):
+        if name in ours or name.startswith(b"x-forwarded-"):
             continue
         if name in nominated or (name, value) not in asked.fields:
             raise Odd(f"a field out of nowhere: {name!r}: {value!r}")

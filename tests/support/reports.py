@@ -2,13 +2,12 @@
 
 import fcntl
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import Final, Self
 
 import orjson
 import yaml
@@ -16,8 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from tests.support.caller import Answer, Caller
+from tests.support.forks import start_piped
 from tests.support.messages import post
-from tests.support.sidecar import ROOT, STOP_WITHIN_S, Sidecar, environment
+from tests.support.sidecar import STOP_WITHIN_S, Sidecar, environment
 from tests.support.waiting import eventually
 
 Line = dict[str, object]
@@ -109,15 +109,11 @@ class Piped:
         }
         path = directory / "proxy.yaml"
         path.write_text(yaml.safe_dump(own | dict(settings)))
-        self.process = subprocess.Popen(  # noqa: S603 - our own command, built of constants
-            [sys.executable, "-m", "proxy", "run", "-c", str(path)],
-            cwd=ROOT,
-            env=environment({}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-        self.stdout, self.stderr = _small(self.process.stdout), _small(self.process.stderr)
+        piped = start_piped(["run", "-c", str(path)], environment({}))
+        self.process = piped.process
+        self.stdout, self.stderr = piped.stdout, piped.stderr
+        for each in (self.stdout, self.stderr):
+            fcntl.fcntl(each, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.first = b""
         while not (matched := _READY.search(self.first)):
             self.first += self._line()
@@ -150,7 +146,7 @@ class Piped:
         return self.process.wait(STOP_WITHIN_S)
 
 
-def read_to_end(pipe: IO[bytes]) -> list[bytes]:
+def read_to_end(pipe: FileIO) -> list[bytes]:
     """Begin to read what comes; the list grows until the other end is closed."""
     found: list[bytes] = []
 
@@ -160,9 +156,3 @@ def read_to_end(pipe: IO[bytes]) -> list[bytes]:
 
     threading.Thread(target=read, daemon=True).start()
     return found
-
-
-def _small(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None
-    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    return pipe

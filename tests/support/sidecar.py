@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -14,9 +13,10 @@ from typing import Final
 
 import yaml
 
+from tests.support import forks
 from tests.support.caller import Answer, Caller
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = forks.ROOT
 READY: Final = re.compile(r"toolproxy: listening on http://[^\s:]+:(\d+)")
 START_WITHIN_S: Final = 20.0
 STOP_WITHIN_S: Final = 40.0
@@ -55,18 +55,17 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def run_command(
-    *arguments: str, extra: Mapping[str, str] | None = None
+    *arguments: str,
+    extra: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    forked: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     """The command, to its end."""
-    return subprocess.run(  # noqa: S603 - our own command, built of constants
-        [sys.executable, "-m", "proxy", *arguments],
-        cwd=ROOT,
-        env=environment(extra or {}),
-        capture_output=True,
-        text=True,
-        timeout=START_WITHIN_S,
-        check=False,
+    done = forks.finish(
+        arguments, environment(extra or {}), stdin=stdin, within_s=START_WITHIN_S, forked=forked
     )
+    said, complained = (each.decode() for each in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, said, complained)
 
 
 class Sidecar:
@@ -78,6 +77,8 @@ class Sidecar:
         servers: str,
         settings: Mapping[str, object] | None = None,
         extra: Mapping[str, str] | None = None,
+        *,
+        forked: bool = True,
     ) -> None:
         self.directory = directory
         self.registry_path = directory / "registry.yaml"
@@ -86,14 +87,15 @@ class Sidecar:
         self.write_settings(settings or {})
         self._said: list[str] = []
         self._examined = 0
-        self._process = subprocess.Popen(  # noqa: S603 - our own command, built of constants
-            [sys.executable, "-m", "proxy", "run", "-c", str(self.settings_path)],
-            cwd=ROOT,
-            env=environment(extra or {}),
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
+        read, write = os.pipe()
+        self._stderr = os.fdopen(read)
+        with os.fdopen(write, "wb") as said, Path(os.devnull).open("r+") as nothing:
+            self._process = forks.start(
+                ["run", "-c", str(self.settings_path)],
+                environment(extra or {}),
+                forks.Streams(nothing.fileno(), nothing.fileno(), said.fileno()),
+                forked=forked,
+            )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         self.port = self._wait_until_it_listens()
@@ -186,13 +188,11 @@ class Sidecar:
 
     def _let_go(self) -> None:
         self.exit_status()
-        if self._process.stderr:
-            self._process.stderr.close()
+        self._stderr.close()
 
     def _listen(self) -> None:
-        if self._process.stderr:
-            for line in self._process.stderr:
-                self._said.append(line)
+        for line in self._stderr:
+            self._said.append(line)
 
     def _wait_until_it_listens(self) -> int:
         ends_at = time.monotonic() + START_WITHIN_S

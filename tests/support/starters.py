@@ -22,4 +22,5 @@ class StartSidecar(Protocol):
         *servers: Server | str,
         settings: Mapping[str, object] | None = None,
         extra: Mapping[str, str] | None = None,
+        forked: bool = True,
     ) -> Sidecar: ...

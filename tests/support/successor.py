@@ -1,15 +1,16 @@
 """The table that comes after another, made of what an entry says."""
 
 from proxy.config.settings import Settings
-from proxy.registry.cluster import Witness
+from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
 from proxy.registry.load import LoadRules, load
 from proxy.registry.snapshot import Snapshot, adopt, succeed
 from proxy.registry.surroundings import Surroundings
+from proxy.registry.witness import Witness
 
 
 def successor(
-    old: Snapshot, witness: Witness, server: str, others: str = "", now: float = 0.0
+    old: Snapshot, witness: Witness[Cluster], server: str, others: str = "", now: float = 0.0
 ) -> tuple[Snapshot, list[Endpoint]]:
     """The next table, adopted, and the endpoints that are gone; `others` are entries beside `o`."""
     text = "servers:\n- namespace: o\n  name: origin\n  passthrough: true\n"

@@ -15,7 +15,7 @@ import orjson
 from proxy.data_plane.door import Door, Entry
 from proxy.data_plane.downstream import Downstream
 from proxy.data_plane.pool import Means, Pool, Pools
-from proxy.data_plane.roles import ControlSession, Handler, Plane, Rules
+from proxy.data_plane.roles import ControlSession, Entryway, Handler, Plane, Rules
 from proxy.data_plane.upstream import Upstream
 from proxy.registry.cluster import Cluster
 from proxy.registry.snapshot import Snapshot
@@ -169,12 +169,14 @@ class Transcript:
 
     # --- the wire ---
 
-    def another_client(self, address: object = ("10.0.0.7", 4711)) -> Peer:
-        downstream = self.runs(self._accept())
+    def another_client(
+        self, address: object = ("10.0.0.7", 4711), entryway: Entryway | None = None
+    ) -> Peer:
+        downstream = self.runs(self._accept(entryway or Entryway()))
         return Peer(self, self.connect(downstream, address))
 
-    async def _accept(self) -> Downstream:
-        return self.door.protocol()
+    async def _accept(self, entryway: Entryway) -> Downstream:
+        return self.door.protocol(entryway)()
 
     def connect(self, protocol: asyncio.Protocol, address: object) -> FakeTransport:
         """A connection for the protocol; the loop takes it up at its next turn."""
@@ -276,6 +278,9 @@ class FakeControlPlane:
 
     def __init__(self) -> None:
         self.sessions: list[FakeSession] = []
+
+    def has(self, path: bytes) -> bool:
+        return path.startswith(b"/health")
 
     def open(self, connection: Downstream) -> ControlSession:
         session = FakeSession(connection)

@@ -1,8 +1,10 @@
-"""Who is told what happens to clusters, and remembers it (see `proxy.registry.cluster.Witness`)."""
+"""Who is told what happens to clusters, and remembers it (see `proxy.registry.witness.Witness`)."""
 
 from proxy.policy.health import Verdict
+from proxy.policy.limits import Gate
 from proxy.registry.cluster import Cluster
 from proxy.registry.endpoint import Endpoint
+from proxy.registry.witness import Room
 
 
 class Heard:
@@ -22,8 +24,25 @@ class Heard:
     def panicked(self, cluster: Cluster) -> None:
         self.told.append(f"panic in {cluster.spec.namespace}")
 
-    def doubted(self, endpoint: Endpoint) -> None:
+    def fit(self, gate: Gate, name: str, room: Room) -> None:
+        del name
+        gate.configure(*room)
+
+    def attempt_failed(self, cluster: Cluster, endpoint: Endpoint, code: str) -> None:
+        del cluster, code
         self.doubts.append(endpoint)
+
+    def call_failed(self, cluster: Cluster) -> None:
+        """The circuit says it."""
+
+    def call_succeeded(self, cluster: Cluster, endpoint: Endpoint) -> None:
+        """Likewise."""
+
+    def ejected(self, cluster: Cluster, endpoint: Endpoint) -> None:
+        """`health_changed` says it."""
+
+    def probed(self, cluster: Cluster, endpoint: Endpoint, result: Verdict, reason: str) -> None:
+        """Likewise."""
 
     def moved(self, cluster: Cluster) -> None:
         self.restless.add(cluster)

@@ -10,6 +10,7 @@ from proxy.admission.desk import Desk
 from proxy.config.access import ApiKey, Auth, Jwt
 from proxy.errors import UnauthenticatedError
 from proxy.policy.grants import Visitor
+from proxy.wire.forwarding import Certificate
 
 WALL_S = 1_000_000.0
 JWT = Jwt(jwks_url="https://issuer/keys", issuer="i", audience=("a",))
@@ -45,10 +46,12 @@ def desk(auth: Auth, tokens: Verifier | None = None) -> Desk:
     return Desk(auth, {}, tokens, lambda: WALL_S)
 
 
-async def seen(at: Desk, fields: Mapping[bytes, bytes]) -> Visitor:
-    found = at.at_once(fields, 0.0)
+async def seen(
+    at: Desk, fields: Mapping[bytes, bytes], certificate: Certificate | None = None
+) -> Visitor:
+    found = at.at_once(fields, 0.0, certificate)
     if found is None:
-        found = await at.identify(fields, 0.0)
+        found = await at.identify(fields, 0.0, certificate)
     return found[0]
 
 
@@ -180,14 +183,14 @@ async def test_both_are_needed_where_both_are_required(
 async def test_token_is_looked_at_again_in_time(expires_in_s: float, until: float) -> None:
     at = desk(Auth(jwt=JWT), Verifier(remembers=True, expires_in_s=expires_in_s))
 
-    found = at.at_once({b"authorization": b"Bearer good"}, 10.0)
+    found = at.at_once({b"authorization": b"Bearer good"}, 10.0, None)
 
     assert found is not None
     assert found[1] == until
 
 
 def test_key_holds_until_the_settings_change() -> None:
-    found = desk(KEYS).at_once({b"x-api-key": b"key-of-ci"}, 10.0)
+    found = desk(KEYS).at_once({b"x-api-key": b"key-of-ci"}, 10.0, None)
 
     assert found is not None
     assert found[1] == float("inf")

@@ -277,3 +277,22 @@ def test_nobody_is_told_to_come_back_at_once() -> None:
         Rates().settle((fast,), Verdict(admitted=False, used=(1e7,)), NOW)
 
     assert (refusal.value.retry_after_s, refusal.value.headers[1][1]) == (1, '"caller";r=0;t=1')
+
+
+def test_what_is_decided_for_somebody_else_counts_here_and_settles_there() -> None:
+    here, there = Rates(), Rates()
+    limits = (CALLER, SERVER)
+
+    verdicts = [here.decide(limits, NOW) for _ in range(3)]
+    lines = [there.settle(limits, verdict, NOW) for verdict in verdicts]
+
+    alone = Rates()
+    assert lines == [alone.take(limits, NOW) for _ in range(3)]
+
+
+def test_what_is_not_admitted_counts_against_no_limit() -> None:
+    rates = Rates()
+    while (last := rates.decide((CALLER, SERVER), NOW)).admitted:
+        pass
+
+    assert rates.decide((CALLER, SERVER), NOW) == last

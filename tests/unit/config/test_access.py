@@ -261,3 +261,35 @@ def test_rate_is_of_a_caller_or_counted_together_or_both(said: object, rates: Ra
 )
 def test_rate_that_is_none_is_refused(said: object, where: str, code: str) -> None:
     assert problem(Settings, {"rate": said})[:2] == (where, code)
+
+
+# --- certificates ---
+
+
+def test_certificate_is_known_by_one_name() -> None:
+    auth = read(
+        Auth, {"certificates": [{"name": "a", "subject": "CN=a"}, {"name": "b", "san": "b"}]}
+    )
+
+    assert auth.on
+    assert [(each.subject, each.san) for each in auth.certificates] == [("CN=a", ""), ("", "b")]
+
+
+@pytest.mark.parametrize(
+    ("auth", "where"),
+    [
+        ({"certificates": [{"name": "a"}]}, "certificates.0.subject"),
+        (
+            {"certificates": [{"name": "a", "subject": "CN=a", "san": "a"}]},
+            "certificates.0.subject",
+        ),
+        ({"certificates": [{"name": "a", "subject": "CN=é"}]}, "certificates.0.subject"),
+        ({"certificates": [{"name": "a", "san": n} for n in ("b", "c")]}, "certificates"),
+        ({"certificates": [{"name": n, "san": "b"} for n in ("a", "c")]}, "certificates"),
+        ({"api_keys": [KEY], "require": ["certificate"]}, "require"),
+    ],
+)
+def test_certificates_that_say_nothing_sure_are_refused(
+    auth: dict[str, object], where: str
+) -> None:
+    assert problem(Auth, auth)[:2] == (where, "BAD_VALUE")

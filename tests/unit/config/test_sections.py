@@ -9,13 +9,11 @@ from proxy.config.sections import (
     Cors,
     Events,
     Limits,
-    Listen,
     RegistrySettings,
     Secrets,
     Tracing,
     Upstreams,
     each,
-    listen_of,
     network,
 )
 from proxy.config.shape import fit, text
@@ -213,26 +211,6 @@ def test_what_does_not_go_together_is_refused(
 
 
 # --- readers ---
-
-
-@pytest.mark.parametrize(
-    ("written", "listen"),
-    [
-        ("127.0.0.1:0", Listen("127.0.0.1", 0)),
-        ("[::1]:65535", Listen("::1", 65535)),
-        ("host-1.example_a:80", Listen("host-1.example_a", 80)),
-    ],
-)
-def test_address_to_listen_at_is_read_and_shown_alike(written: str, listen: Listen) -> None:
-    assert (listen_of(written), str(listen)) == (listen, written)
-
-
-@pytest.mark.parametrize(
-    "written", ["", "a", ":80", "a:", "a:65536", "::1:80", "[::1]", "[::g]:1", "a:80\n", "a:٣"]
-)
-def test_address_that_is_none_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match=r"host:port|at most|IPv6"):
-        listen_of(written)
 
 
 @pytest.mark.parametrize(("value", "read_as"), [("a", ("a",)), (["a", "b"], ("a", "b")), ([], ())])

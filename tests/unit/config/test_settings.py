@@ -53,7 +53,7 @@ def test_names_of_chora_still_work() -> None:
     settings = load_settings(None, environ, {})
 
     assert (settings.registry.path, settings.registry.poll_interval_s) == ("/r.yaml", 5.0)
-    assert (settings.host, settings.port) == ("127.0.0.1", 9000)
+    assert str(settings.listen[0]) == "127.0.0.1:9000"
     assert settings.health_check_interval_s == 7.0
 
 
@@ -74,7 +74,7 @@ def test_host_and_port_replace_their_part(
 ) -> None:
     path = written(tmp_path, f"listen: {listen!r}\n" if listen != "1" else "listen: 1\n")
 
-    assert str(load_settings(path, environ, {}).listen) == shown
+    assert str(load_settings(path, environ, {}).listen[0]) == shown
 
 
 def test_lists_and_lone_words_come_through_the_environment() -> None:
@@ -113,7 +113,7 @@ def test_port_that_is_no_services_is_a_mistake() -> None:
 
 def test_all_that_is_wrong_is_said_at_once_and_where(tmp_path: Path) -> None:
     path = written(tmp_path, "limits:\n  hed: 1\n  connections: 0\nlog_level: inf\nhalf_close: 1\n")
-    environ = {"TOOLPROXY_LIMITS__FIELDS": "x", "TOOLPROXY_WROKERS": "2", "PORT": "x"}
+    environ = {"TOOLPROXY_LIMITS__FIELDS": "x", "TOOLPROXY_XYZZY": "2", "PORT": "x"}
 
     assert problems(path, environ, **{"limits.idel": "1", "drain_delay": "-1"}) == [
         "proxy.yaml:2: limits.hed: unknown key, did you mean head?",
@@ -123,7 +123,7 @@ def test_all_that_is_wrong_is_said_at_once_and_where(tmp_path: Path) -> None:
         "environment: TOOLPROXY_LIMITS__FIELDS: expected a number, got a string",
         "--set limits.idel: unknown key, did you mean idle?",
         "environment: PORT: expected host:port, as in 0.0.0.0:8080 or [::1]:8080",
-        "environment: TOOLPROXY_WROKERS: unknown key",
+        "environment: TOOLPROXY_XYZZY: unknown key",
         "--set drain_delay: a duration must be a finite number, and not negative",
     ]
 

@@ -9,13 +9,14 @@ import pytest
 from proxy.control_plane.health import Moments, circuit_figures, row
 from proxy.policy.health import Verdict
 from proxy.registry.cluster import Cluster
+from proxy.telemetry.elsewhere import Elsewhere
 from tests.support.clusters import cluster_of
 
 TWO: Final = "endpoints: [{url: 'http://a', weight: 2}, 'http://b']"
 
 
 def row_of(cluster: Cluster, now: float = 100.0) -> dict[str, Any]:
-    shown: dict[str, Any] = orjson.loads(row(cluster, Moments(now)))
+    shown: dict[str, Any] = orjson.loads(row(cluster, Moments(now), Elsewhere()))
     return shown
 
 
@@ -35,6 +36,7 @@ def test_row_shows_the_server_and_each_endpoint() -> None:
     assert shown["endpoints"][0] == {
         "url": "http://a:80",
         "weight": 2,
+        "backup": False,
         "status": "unknown",
         "reason": "not probed yet",
         "since": None,
@@ -101,7 +103,7 @@ def test_circuit_is_shown_with_nine_figures_and_how_long_it_stays_open() -> None
     for _ in range(2):
         cluster.call_failed(cluster.begin(90.0), 90.0)
 
-    figures = circuit_figures(cluster.circuit, Moments(100.0))
+    figures = circuit_figures(cluster, Moments(100.0), Elsewhere())
 
     assert figures.pop("last_failure_time") is not None
     assert figures == {
@@ -120,7 +122,7 @@ def test_circuit_is_shown_with_nine_figures_and_how_long_it_stays_open() -> None
 def test_circuit_that_never_failed_has_no_last_failure() -> None:
     cluster, _ = cluster_of(TWO)
 
-    figures = circuit_figures(cluster.circuit, Moments(100.0))
+    figures = circuit_figures(cluster, Moments(100.0), Elsewhere())
 
     assert (figures["last_failure_time"], figures["failure_rate"], figures["retry_after_s"]) == (
         None,

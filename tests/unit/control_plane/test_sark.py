@@ -13,6 +13,7 @@ from proxy.control_plane.health import Moments, written
 from proxy.control_plane.sark import Page, page_of, server_row, tool_row, tools_on
 from proxy.policy.grants import Visitor
 from proxy.registry.live import LiveRegistry
+from proxy.telemetry.elsewhere import Elsewhere
 from tests.support.listings import live_registry, next_generation
 
 FIVE: Final = [
@@ -25,7 +26,7 @@ ALL: Final = ["a.a1", "a.a2", "c.c1", "c.c2", "c.c3"]
 
 def server_row_of(registry: LiveRegistry, name: str = "o") -> dict[str, Any]:
     server = registry.current.servers[name.encode()]
-    shown: dict[str, Any] = orjson.loads(server_row(server, 7, Moments(100.0, 0.0)))
+    shown: dict[str, Any] = orjson.loads(server_row(server, 7, Moments(100.0, 0.0), Elsewhere()))
     return shown
 
 

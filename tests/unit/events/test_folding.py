@@ -125,3 +125,14 @@ def test_reasons_without_end_are_bounded_too() -> None:
         folding.denied("a", "", "r", f"reason-{number}", 0.0)
 
     assert len(folding._open) <= 200
+
+
+def test_several_that_others_have_folded_count_as_many() -> None:
+    told = Told()
+    folding = Folding(told.tell)
+
+    for _ in range(2):
+        folding.denied("a", "", "r", "r", 0.0, times=3)
+    folding.sweep(1.0)
+
+    assert told.counts == [("a", 3), ("a", 3)]

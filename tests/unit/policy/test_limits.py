@@ -155,3 +155,31 @@ def test_shorter_line_holds_from_the_next_call_on() -> None:
     gate.configure(1, 2, PLENTY)
 
     assert (gate.queued, gate.full()) == (3, Full.PENDING)
+
+
+class _Lender:
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def wanted(self) -> None:
+        self.asked += 1
+
+
+def test_a_lender_is_told_of_each_who_waits() -> None:
+    gate = Gate(0, PLENTY, PLENTY)
+    gate.lender = lender = _Lender()
+
+    crowded(gate, 2)
+
+    assert lender.asked == 2
+
+
+def test_who_is_pushed_in_comes_before_all_who_wait() -> None:
+    gate = Gate(1, PLENTY, PLENTY)
+    waiters = crowded(gate, 2)
+    first: Future[None] = Future()
+    gate.push_in(first)
+
+    gate.leave()
+
+    assert told([first, *waiters]) == [True, False, False]

@@ -180,3 +180,12 @@ def test_an_absurd_rate_gives_numbers(amount: float) -> None:
 
 def test_it_says_how_it_is() -> None:
     assert repr(used_up(Rate(3.0, 1))) == "<Bucket 3 of 3 used, 3/s>"
+
+
+def test_what_is_used_is_what_somebody_else_has_to_assume() -> None:
+    bucket, other = used_up(HUNDRED_PER_SECOND), Bucket(HUNDRED_PER_SECOND)
+    now = LATE_S + 0.25
+
+    other.assume(bucket.used(now), now)
+
+    assert (other.remaining(now), bucket.used(LATE_S + 9)) == (bucket.remaining(now), 0.0)

@@ -67,7 +67,7 @@ async def test_peer_must_prove_its_name_and_be_trusted(ca: str, *, own_ca: bool)
     assert (context.verify_mode, context.check_hostname, context.minimum_version) == (
         ssl.CERT_REQUIRED,
         True,
-        ssl.create_default_context().minimum_version,
+        ssl.TLSVersion.TLSv1_2,
     )
 
 
@@ -150,3 +150,9 @@ def _handshake(
     certificate = far.getpeercert()
     assert certificate
     return certificate["subjectAltName"]
+
+
+async def test_least_version_is_what_the_server_says() -> None:
+    context = await TlsContexts().of(Tls(min_version="1.3"))
+
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_3

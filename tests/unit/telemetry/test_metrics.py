@@ -10,8 +10,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.telemetry.counted import BUCKETS_S, Durations
 from proxy.telemetry.exposition import written
-from proxy.telemetry.metrics import BUCKETS_S, Durations, Gauge, Metrics
+from proxy.telemetry.metrics import Gauge, Metrics
 from tests.support.records import TRACE_ID, record
 
 Labels = frozenset[tuple[str, str]]
@@ -67,7 +68,7 @@ def test_duration_counts_in_the_bucket_that_it_fits(duration_s: float, bucket: i
 
     metrics.observe(record(duration_s=duration_s, started_at=0.0))
 
-    (durations,) = metrics._durations.values()
+    (durations,) = metrics._counted.durations.values()
     assert (durations.counts.index(1), durations.sum_s) == (bucket, duration_s)
 
 

@@ -6,6 +6,7 @@ from proxy.wire.fields import (
     HOP_BY_HOP,
     Role,
     combined,
+    kept_behind,
     name_of,
     one_visible,
     request_role,
@@ -211,3 +212,12 @@ def test_repeated_lines_are_combined_in_order_under_one_name() -> None:
     lines = b"\r\nUser-Agent: a/1\r\nX:1\r\nuser-agent: b/2"
 
     assert combined(lines) == b"\r\nuser-agent: a/1, b/2\r\nx: 1"
+
+
+def test_lines_with_their_break_behind_lose_what_is_named() -> None:
+    lines = b"A: 1\r\nb: 2\r\nC: 3\r\n"
+
+    assert kept_behind(lines, frozenset({b"a", b"b"})) == b"C: 3\r\n"
+    assert kept_behind(lines, frozenset({b"x"})) == lines
+    assert kept_behind(lines, frozenset({b"a", b"b", b"c"})) == b""
+    assert kept_behind(b"", frozenset({b"a"})) == b""

@@ -314,3 +314,26 @@ def test_request_for_something_else_is_the_same_but_for_its_target() -> None:
 
     assert (other.target, head.target) == (b"/y", b"/x")
     assert (other.lines, other.noted, other.body_bytes) == (head.lines, head.noted, 2)
+
+
+def test_operator_may_say_what_we_say_otherwise() -> None:
+    own = Onward(
+        b"POST",
+        b"/x",
+        b"Host: o\r\nX-Forwarded-For: me\r\n",
+        NOBODY,
+        frozenset({b"x-forwarded-for", b"x-forwarded-port", b"via"}),
+        overrides=True,
+    )
+    fields = (b"X-Forwarded-Port: 81", b"X-Forwarded-Proto: https")
+
+    assert onward_lines(*fields, onward=own, caller=TRUSTED) == [
+        b"POST /x HTTP/1.1",
+        b"Host: o",
+        b"X-Forwarded-For: me",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Host: front",
+        b"tp: 1",
+        b"X-Request-Id: request",
+    ]
+    assert b"X-Forwarded-For: 10.0.0.7" not in onward_lines(*fields, onward=own)

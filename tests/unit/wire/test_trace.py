@@ -1,5 +1,6 @@
 """Facts about trace context: what is continued, what starts anew, and which names are kept."""
 
+import pickle
 import re
 
 import pytest
@@ -234,3 +235,16 @@ def test_callers_flag_is_kept_whatever_is_sampled_here() -> None:
 
 def test_w3c_id_is_that_of_the_parent() -> None:
     assert traced(traceparent=VALID).w3c_id == TRACE_ID
+
+
+def test_a_trace_is_the_same_in_another_process() -> None:
+    trace = trace_of({}, drawn)
+
+    there: Trace = pickle.loads(pickle.dumps(trace))  # noqa: S301 - our own
+
+    assert (there.trace_id, there.request_id, there.id_lines, there.context_lines) == (
+        trace.trace_id,
+        trace.request_id,
+        trace.id_lines,
+        trace.context_lines,
+    )

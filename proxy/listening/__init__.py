@@ -1,0 +1,1 @@
+"""Listeners: sockets, what is asked of a connection before its first request, certificates."""
