@@ -17,7 +17,7 @@ from proxy.policy.browser import CorsRules
 from proxy.policy.routes import RouteTable
 from proxy.wire.reader import HeadLimits
 
-_LOG = logging.getLogger("toolproxy")
+_LOG = logging.getLogger("toolproxy.limits")
 
 
 def heads(settings: Settings) -> HeadLimits:

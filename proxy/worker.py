@@ -44,7 +44,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("toolproxy")
 _NOTHING: Final = Owned(frozenset(), ())
 # It says the same, once.
-_OFFICES_OWN: Final = ("toolproxy.registry", "toolproxy.health", "toolproxy.admission.refusals")
+_OFFICES_OWN: Final = (
+    "toolproxy.admission.refusals",
+    "toolproxy.health",
+    "toolproxy.limits",
+    "toolproxy.registry",
+)
 
 
 class Seat(NamedTuple):
