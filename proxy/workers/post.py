@@ -117,8 +117,12 @@ class Post:
     def _tell_fact(self, fact: Fact) -> None:
         self.tell(FACT, fact)
 
-    def _frame(self, _: Link, frame: bytes) -> None:
-        candidate = self._assembly.add(frame)
+    def _frame(self, link: Link, frame: bytes) -> None:
+        try:
+            candidate = self._assembly.add(frame)
+        except Exception:
+            link.abort()  # a registry that lacks a piece is none: all of it comes again
+            raise
         if candidate is not None:
             self._assembly = Assembly()
             self._newest = candidate.loaded

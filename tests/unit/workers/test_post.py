@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from proxy.workers.link import AwayError
+from proxy.workers.words import FRAME
 from tests.support.offices import Office, Worker, come_true, take_up
 
 
@@ -54,3 +55,12 @@ async def test_it_is_ready_when_all_has_come_even_if_that_is_nothing(office: Off
 
     assert worker.post.ready.is_set()
     assert not worker.registry.current.generation
+
+
+async def test_a_piece_that_is_none_brings_all_of_the_registry_again(office: Office) -> None:
+    await office.worker()
+    (before,) = office.crew.members.values()
+
+    before.link.tell(FRAME, b"\xc1")
+
+    await come_true(lambda: office.crew.members.get(1) not in {None, before})
