@@ -186,7 +186,7 @@ def _publishers(options: argparse.Namespace) -> int:
 
 def _converters(options: argparse.Namespace) -> int:
     """What nginx is told, as settings and a registry."""
-    from proxy.conversion.command import perform  # noqa: PLC0415 - as in `_serve`
+    from proxy.conversion.command import perform  # noqa: PLC0415 - as in `_run`
 
     return perform(options, os.environ)
 

@@ -32,13 +32,6 @@ class Setting(NamedTuple):
     value: Any
 
 
-class Said(NamedTuple):
-    """A directive, and the level that it stands in."""
-
-    directive: Directive
-    level: Level
-
-
 def settings(top: Level, http: Level, servers: Sequence[Level], notes: Notes) -> list[Setting]:
     found: list[Setting] = []
     events = tuple(each for block in top.own("events") for each in block.inside)

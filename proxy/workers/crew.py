@@ -6,7 +6,7 @@ ask is answered by whoever has said so with `serve`. Knows nothing of what a reg
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from proxy.generations.frames import frames_of
@@ -47,7 +47,7 @@ class Crew:
         self._registry = registry
         self._hearsay = registry.hearsay = Hearsay(self._pass_on)
         self._hears: dict[str, Hears] = {HELLO: self._hello, FACT: self._heard}
-        self._leavers: list[Any] = []
+        self._leavers: list[Callable[[Member], None]] = []
         self.owned: tuple[object, ...] = ()  # the paths that the office answers, as it sends them
         self._gone = asyncio.Event()
         self._from: Member | None = None  # whose fact is being taken up
@@ -60,7 +60,7 @@ class Crew:
         """What workers say of this kind goes to `hears(link, *content)`; what it gives answers."""
         self._hears[kind] = hears
 
-    def on_leave(self, forget: Any) -> None:
+    def on_leave(self, forget: Callable[[Member], None]) -> None:
         """Whoever keeps something of a member must know when it is gone: `forget(member)`."""
         self._leavers.append(forget)
 
